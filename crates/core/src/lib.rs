@@ -1,5 +1,5 @@
-//! What an answer is: domain types, geodesy, plane geometry, the parameters of a look-up, and the
-//! index that answers it.
+//! The core of the look-up: domain types, geodesy, plane geometry, the parameters of a look-up, and
+//! the index that answers look-ups.
 //!
 //! This crate does no I/O and does not depend on async, serde or HTTP. `catchment-data` reads a
 //! dataset, from which [`index::Index`] is built, and its documentation has an example of a look-up.

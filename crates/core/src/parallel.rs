@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::thread;
 
-/// Returns the results of `run` for all items, in the order of the items, with a thread for each
+/// Returns the results of `run` for all items, in the order of the items, using a thread for each
 /// processor. See [`parallel_map_on`].
 ///
 /// # Panics
@@ -16,8 +16,9 @@ pub fn parallel_map<T: Send, R: Send>(items: Vec<T>, run: impl Fn(T) -> R + Sync
     parallel_map_on(available, items, run)
 }
 
-/// Returns the results of `run` for all items, in the order of the items. Each thread takes the next
-/// item when it has finished the one before, so one item may take much longer than the others.
+/// Returns the results of `run` for all items, in the order of the items. Each thread takes the
+/// next item when it has finished its previous item, so an item may take much longer than other
+/// items.
 ///
 /// # Panics
 /// If `run` panics.

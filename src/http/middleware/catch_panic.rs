@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use super::super::problem::Problem;
 
 pin_project_lite::pin_project! {
-    /// A handler's future. If it panics, the response is an internal error. The panic payload is
-    /// not inspected, because it may contain request data.
+    /// A handler's future. If the future panics, the response is an internal error. The panic payload
+    /// is not inspected, because it may contain request data.
     pub(super) struct CatchPanic<F> {
         #[pin]
         pub(super) future: F,

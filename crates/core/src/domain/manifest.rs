@@ -337,7 +337,7 @@ pub struct LayerEntry {
     /// The first date for which the practices of the layer's areas are known, if this date is
     /// earlier than `first_data`.
     pub first_memberships: Option<Date>,
-    /// The layer whose areas provide the members of this layer's areas, because no source names the
+    /// The layer whose areas are treated as the areas of this layer, because no source names the
     /// members of this layer.
     pub members_from: Option<Layer>,
     /// The date of the layer's source.

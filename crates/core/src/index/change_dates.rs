@@ -12,7 +12,7 @@ use super::registry::PracticeRegistry;
 use crate::domain::{GroupMember, Layer, LayerRole, OdsCode, Period, Postcode, Practice};
 
 /// The dates on which answers may change. Between two consecutive dates, an answer that depends
-/// only on a postcode, or only on a practice, stays the same, apart from the date that it states.
+/// only on a postcode or only on a practice does not change, except for the date that it states.
 #[derive(Debug)]
 pub struct ChangeDates<'i> {
     index: &'i Index,
@@ -68,8 +68,8 @@ impl Index {
     }
 
     /// Returns the dates on which a layer may change, in order: the dates of its areas, of their
-    /// boundaries and memberships, and of the practices. Dates up to and including the layer's
-    /// first data are omitted.
+    /// boundaries and memberships, and of the practices. Dates up to and including the first date
+    /// for which the layer has data are omitted.
     pub fn change_dates_of_layer(&self, layer: Layer) -> BTreeSet<Date> {
         let mut days = BTreeSet::new();
         let Some(layer_index) = self.layer(layer) else {
@@ -101,8 +101,8 @@ impl Index {
 }
 
 impl ChangeDates<'_> {
-    /// Returns the dates for a postcode: those of all areas, of the practices whose area includes
-    /// the postcode on any date, and of the postcode itself.
+    /// Returns the dates for a postcode: the dates of all areas, of the practices whose area
+    /// includes the postcode on any date, and of the postcode itself.
     pub fn for_postcode(&self, postcode: Postcode) -> BTreeSet<Date> {
         let mut days = self.area_dates.clone();
         let PostcodeLookup::Entry(entry) = self.index.lookup_postcode(postcode) else {
@@ -149,8 +149,8 @@ impl ChangeDates<'_> {
         );
     }
 
-    /// Returns the dates for a practice code: those of all areas, of the practice and its
-    /// successors, and of their memberships.
+    /// Returns the dates for a practice code: the dates of all areas, of the practice and its
+    /// successors, and of the memberships of these practices.
     pub fn for_practice(&self, code: OdsCode) -> BTreeSet<Date> {
         let mut days = self.area_dates.clone();
         let registry: &PracticeRegistry = &self.index.registry;
@@ -173,7 +173,7 @@ impl ChangeDates<'_> {
     }
 }
 
-/// Returns the period from the practice's opening to the day after its closing.
+/// Returns the period from the day on which the practice opened to the day after it closed.
 fn open_period(practice: &Practice) -> Period {
     Period {
         from: practice.opened,
@@ -228,7 +228,7 @@ mod tests {
         let of_s0 = [introduced, opened, date(2020, 4, 1), date(2026, 4, 1)];
         check(&changes.for_postcode(postcode("LA1 1AA")), &of_s0);
         // The directory assigns no statistical area, so the statistical area that covers the
-        // position is used, or else the nearest statistical area.
+        // position is used, or, if there is none, the nearest statistical area.
         check(&changes.for_postcode(postcode("LA1 1AD")), &of_s0);
         check(&changes.for_postcode(postcode("LA1 1AE")), &of_s0);
         // The boundary of A00003 covers the position.

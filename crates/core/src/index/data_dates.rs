@@ -11,8 +11,8 @@ use crate::domain::{
 };
 
 impl Index {
-    /// Returns the dates of the sources that an answer uses. `includes` says which layers the
-    /// client requested.
+    /// Returns the dates of the sources that an answer uses. `includes` returns whether the client
+    /// requested a layer.
     ///
     /// The postcode directory is used if a postcode or a statistical area was looked up in it, the practice directory if
     /// the answer has a registration or the areas of practices, and the statistical areas if a
@@ -65,8 +65,8 @@ impl Index {
         attributes.any(|entry| entry.id.as_str() == key)
     }
 
-    /// Returns whether the data are likely to be out of date on a day: the day is in the future, or
-    /// more than a year after the newest source.
+    /// Returns whether the data are likely to be out of date on a day, because the day is in the
+    /// future or is more than a year after the newest source.
     pub fn is_after_data(&self, day: Date) -> bool {
         day > self.outdated_after || day > today_in_london()
     }
@@ -128,8 +128,8 @@ mod tests {
             keys(&all, Some(layers::icc())),
             ["postcodes", "icc", "lsoa11"]
         );
-        // The directory of the dataset has no date for Integrated Care Boards, whose boundaries do
-        // not depend on statistical areas.
+        // The dataset states no date for Integrated Care Boards, and their boundaries do not depend
+        // on statistical areas.
         assert_eq!(keys(&all, Some(layers::icb())), ["postcodes"]);
         let point = residence_query(Locator::Grid(km(2.0, 2.0)));
         assert_eq!(keys(&point, Some(layers::icc())), ["icc", "lsoa11"]);
@@ -148,7 +148,7 @@ mod tests {
             query.as_of = day;
             index.locate(&query).notes.contains(&AnswerNote::AfterData)
         };
-        // The newest source is of November 2024.
+        // The date of the newest source is November 2024.
         assert!(!is_noted(DAY) && !is_noted(date(2025, 11, 1)));
         assert!(is_noted(date(2025, 11, 2)));
         let mut undated = dataset();

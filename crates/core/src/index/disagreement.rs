@@ -1,4 +1,4 @@
-//! Whether the layers of an answer point to the same community.
+//! Finds the layers of an answer that point to different communities.
 
 use jiff::civil::Date;
 
@@ -6,13 +6,13 @@ use super::Index;
 use super::answer::{LayerResult, areas_of_layer};
 use crate::domain::{Area, Layer, Practice};
 
-/// A network or practice whose people belong to another community than the one that covers the
-/// position.
+/// A network or practice whose people belong to a different community from the community that
+/// covers the position.
 #[derive(Debug)]
 pub struct Disagreement<'i> {
     /// The network or practice.
     pub of: DisagreeingLayer<'i>,
-    /// The communities to which its people belong.
+    /// The communities to which the people of the network or practice belong.
     pub communities: Vec<&'i Area>,
 }
 
@@ -27,8 +27,8 @@ pub enum DisagreeingLayer<'i> {
 
 impl Index {
     /// Returns the network that covers a position, and the practice with the largest share there,
-    /// if their people belong to other communities than the one that covers the position. The
-    /// result is empty if no community covers the position.
+    /// if their people belong to a different community from the community that covers the position.
+    /// The result is empty if no community covers the position.
     pub fn disagreements(
         &self,
         residence: &[(Layer, LayerResult<'_>)],
@@ -82,7 +82,7 @@ impl Index {
 }
 
 /// Adds a disagreement, unless no community is known. A community to which the practices belong
-/// during several periods is named once.
+/// during several periods is listed once.
 fn push<'i>(
     disagreements: &mut Vec<Disagreement<'i>>,
     of: Option<DisagreeingLayer<'i>>,
@@ -169,7 +169,7 @@ mod tests {
         check(with_network(&["A00001"]), "LA1 1AB", &["w k"]);
         // The practices of the network belong to no community.
         check(with_network(&["A00006"]), "LA1 1AB", &[]);
-        // Both practices belong to l, since different days.
+        // Both practices belong to l, but from different days on.
         let mut both = with_network(&["A00002", "A00003"]);
         both.memberships[2].period.from = Some(DAY);
         check(both, "LA1 1AA", &["w l", "A00002 l"]);

@@ -1,4 +1,4 @@
-//! Facts about areas and partnerships: other names, population, links, disputes, announcements.
+//! Facts about areas and partnerships: other names, population, links, disputes and announcements.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,21 +19,23 @@ use crate::domain::{
 pub(super) struct FactsIndex {
     facts: AreaFacts,
     stated_counts: Vec<StatedCount>,
-    /// The model's share of each statistical area, by row, in each layer that has shares.
+    /// For each layer with modelled shares, the modelled share of each statistical area, by row.
     model_shares: HashMap<Layer, Vec<Option<IndexedShare>>>,
-    /// The newest number of residents of each statistical area, by row, and its date.
+    /// The newest number of residents of each statistical area, by row, and the date of these
+    /// numbers.
     residents: Option<(Date, Vec<Option<u32>>)>,
     /// The communities of each network's practices, by the network's ordinal.
     network_communities: HashMap<Layer, Vec<Vec<NetworkCommunity>>>,
 }
 
-/// The share of a statistical area's people that a model gives to the area that has it.
+/// The modelled share of the people in a statistical area who belong to the area to which the
+/// statistical area is assigned.
 #[derive(Debug)]
 pub(super) struct IndexedShare {
     /// The ordinal of the area.
     pub(super) ordinal: u32,
     pub(super) share: f64,
-    /// The ordinals and the shares of the other areas, if the assignment is disputed.
+    /// The ordinals of the other areas and their shares, if the assignment is disputed.
     pub(super) disputed: Vec<(u32, f64)>,
 }
 
@@ -49,11 +51,12 @@ pub(super) struct NetworkCommunity {
 /// The number of people of an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Population {
-    /// The people on the lists of the area's open practices, if a list size is known.
+    /// The number of people on the lists of the area's open practices, if any list size is known.
     pub registered: Option<u32>,
-    /// The newest date of a list size, if one is known.
+    /// The newest date of a list size, if any such date is known.
     pub registered_as_of: Option<SourceDate>,
-    /// The people who live in the area's statistical areas, if all these numbers are known.
+    /// The number of people who live in the area's statistical areas, if the numbers for all of
+    /// them are known.
     pub resident: Option<u32>,
     /// The date of the number of residents.
     pub resident_as_of: Option<Date>,
@@ -61,19 +64,20 @@ pub struct Population {
 
 impl Population {
     /// Returns the number of residents to the nearest hundred. The Office for National Statistics
-    /// publishes the exact numbers for calculations, and requests that they be rounded for display.
+    /// publishes the exact numbers for calculations, and requests that displayed numbers are
+    /// rounded.
     pub fn resident_rounded(&self) -> Option<u32> {
         self.resident
             .map(|people| people.saturating_add(50) / 100 * 100)
     }
 }
 
-/// An area whose name, or another name of which, matches a search.
+/// An area that was found by its name or by one of its other names.
 #[derive(Debug, Clone, Copy)]
 pub struct AreaSearchHit<'i> {
     /// The version of the area on the day, or its last version.
     pub area: &'i Area,
-    /// The other name that matches, if the area's own name does not.
+    /// The other name that matches, if the area's own name does not match.
     pub other_name: Option<&'i AreaName>,
 }
 
@@ -160,7 +164,8 @@ impl FactsIndex {
     }
 }
 
-/// Returns the days that are in both periods. The result contains no day if they do not overlap.
+/// Returns the days that are in both periods. If the periods do not overlap, the result contains no
+/// day.
 pub(super) fn intersection(a: Period, b: Period) -> Period {
     let earlier = match (a.to, b.to) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -236,27 +241,29 @@ impl Index {
         &self.facts.facts
     }
 
-    /// Returns what the partnerships' own pages state about their ICCs.
+    /// Returns the numbers of ICCs that the partnerships state on their own pages.
     pub fn stated_counts(&self) -> &[StatedCount] {
         &self.facts.stated_counts
     }
 
-    /// Returns the former names, other spellings and networks' names of an area.
+    /// Returns other names of an area: former names, other spellings and the names that networks
+    /// use.
     pub fn other_names<'i>(&'i self, area: &Area) -> impl Iterator<Item = &'i AreaName> + use<'i> {
         let (layer, id) = (area.layer, area.id.clone());
         let names = self.facts().names.iter();
         names.filter(move |name| name.layer == layer && name.area == id)
     }
 
-    /// Returns the codes of an area, each after its scheme: the id, if it is a GSS code (`gss`) or the
-    /// ODS code of an NHS organisation (`ods`), and those in other schemes.
+    /// Returns the codes of an area, each as a pair of the scheme and the code. They are the id, if
+    /// it is a GSS code (`gss`) or the ODS code of an NHS organisation (`ods`), and the codes in
+    /// other schemes.
     pub fn codes_of<'i>(&'i self, area: &'i Area) -> impl Iterator<Item = (&'i str, &'i str)> {
         let layer = self.layer(area.layer);
         let ordinal = layer.and_then(|layer| layer.ordinal(&area.id));
         self.codes_of_ordinal(layer, area, ordinal)
     }
 
-    /// Returns the codes of an area in an answer, as [`Index::codes_of`] does.
+    /// Returns the codes of an area in an answer, in the same form as [`Index::codes_of`].
     pub fn codes_of_match<'i>(
         &'i self,
         found: &AreaMatch<'i>,
@@ -295,8 +302,8 @@ impl Index {
         of_id.chain(others.map(|code| (code.scheme.as_str(), code.code.as_str())))
     }
 
-    /// Returns the code with which national data refer to an area: its GSS code or, without one, its
-    /// ODS code; `None` if it has neither, as a community.
+    /// Returns the code with which national data refer to an area: its GSS code or, if it has no
+    /// GSS code, its ODS code; `None` if it has neither. Communities, for example, have neither.
     pub fn national_code<'i>(&'i self, area: &'i Area) -> Option<&'i str> {
         let with_scheme = |wanted: &str| {
             let mut codes = self.codes_of(area);
@@ -314,8 +321,8 @@ impl Index {
         links.filter(move |link| is_linkable && link.community == id)
     }
 
-    /// Returns the number of people of an area on a day: those on the lists of its open practices,
-    /// and those who live in its statistical areas.
+    /// Returns the population figures of an area on a day: the number of people on the lists of its
+    /// open practices, and the number of people who live in its statistical areas.
     pub fn population(&self, area: &Area, day: Date) -> Population {
         let members = self.members(area.layer, &area.id, day).into_iter();
         let practices = members.filter_map(|membership| match &membership.member {
@@ -340,8 +347,8 @@ impl Index {
     }
 
     /// Returns the number of people who live in the statistical areas that are wholly assigned to
-    /// an area on a day, and the date of that number; `None` if a number is not known, or if the
-    /// area does not consist of statistical areas.
+    /// an area on a day, and the date of that number; `None` if the number for a statistical area
+    /// is not known, or if the area does not consist of statistical areas.
     fn residents(&self, area: &Area, day: Date) -> Option<(u32, Date)> {
         let (as_of, by_row) = self.facts.residents.as_ref()?;
         let layer = self.layer(area.layer)?;
@@ -356,8 +363,9 @@ impl Index {
         sum.map(|people| (people, *as_of))
     }
 
-    /// Returns what has been announced about an area: about the area itself, about its partnership,
-    /// or about an area that has a statistical area in common with it on a day.
+    /// Returns the announcements that concern an area. They are about the area itself, about its
+    /// partnership, or about another area that has a statistical area in common with the area on a
+    /// day.
     pub fn announcements_about(&self, area: &Area, day: Date) -> Vec<&Announcement> {
         let announcements = self.facts().announcements.iter();
         announcements
@@ -371,8 +379,8 @@ impl Index {
             .collect()
     }
 
-    /// Returns what has been announced about the areas in the result of a look-up, or about their
-    /// partnerships.
+    /// Returns the announcements about the areas in the result of a look-up and about the
+    /// partnerships of these areas.
     pub fn announcements_at(&self, results: &[(Layer, LayerResult<'_>)]) -> Vec<&Announcement> {
         let areas = results.iter().filter_map(|(_, found)| match found {
             LayerResult::Areas(areas) => Some(areas),
@@ -412,10 +420,10 @@ impl Index {
         })
     }
 
-    /// Returns the areas, and the practices, of which a name matches `text`: each word of the text
-    /// begins a word of the name, in any order. Areas that have ended are found too. Whole names
-    /// come first, then names that begin with the text; statistical areas are last. At most `limit`
-    /// areas are returned.
+    /// Returns the areas and the practices with a name that matches `text`. A name matches if each
+    /// word of the text is the start of a word of the name, in any order. The result includes areas
+    /// that have ended. Matches of whole names are first, followed by names that begin with the
+    /// text, and statistical areas are last. The result contains at most `limit` areas.
     pub fn search_areas(&self, text: &str, day: Date, limit: usize) -> Vec<AreaSearchHit<'_>> {
         let wanted = search_words(text);
         if wanted.is_empty() {
@@ -447,7 +455,8 @@ impl Index {
                 }));
             }
         }
-        // The statistical areas come last: a district has hundreds, which begin with its name.
+        // Statistical areas are last, because the names of hundreds of them begin with the name of
+        // their district.
         let is_statistical = |area: &Area| self.role(area.layer) == Some(LayerRole::Statistical);
         hits.sort_by_key(|(rank, hit)| (is_statistical(hit.area), *rank));
         hits.truncate(limit);
@@ -455,7 +464,7 @@ impl Index {
     }
 }
 
-/// Returns the words of a name in lower case, without punctuation and without `and`.
+/// Returns the words of a name in lower case, without punctuation and without the word `and`.
 fn search_words(text: &str) -> Vec<String> {
     let words = text.split(|letter: char| !letter.is_alphanumeric());
     let words = words.filter(|word| !word.is_empty()).map(str::to_lowercase);
@@ -463,7 +472,7 @@ fn search_words(text: &str) -> Vec<String> {
 }
 
 /// Returns how well a name matches: 0 for the whole name, 1 for its beginning, 2 for other words;
-/// `None` if it does not match.
+/// `None` if the name does not match.
 fn name_rank(wanted: &[String], name: &str) -> Option<u8> {
     let words = search_words(name);
     let begins = |word: &String, wanted: &String| word.starts_with(wanted.as_str());

@@ -1,5 +1,5 @@
-//! Finds, when an index is built, the edges of each layer beyond which land begins. [`land_edges`]
-//! describes the rule; this module supplies the postcodes that show where land is.
+//! Finds the edges of each layer beyond which land begins, when an index is built. [`land_edges`]
+//! describes the rule. This module supplies the postcodes that show where there is land.
 //!
 //! [`land_edges`]: super::spatial
 
@@ -15,15 +15,16 @@ use super::spatial::LandEdges;
 use crate::domain::{Basis, BritishGrid, DirectoryStatus};
 use crate::parallel::parallel_map;
 
-/// A live postcode's position, and its statistical area with the basis on which it was found.
+/// The position of a live postcode, its statistical area, and the basis on which the statistical
+/// area was determined.
 struct LivePostcode {
     position: BritishGrid,
     statistical_area: Option<(u32, Basis)>,
 }
 
 impl Index {
-    /// Finds the edges beyond which land begins, for each boundary of each layer. The list of a layer
-    /// whose distances are not measured is empty.
+    /// Finds the edges beyond which land begins, for each boundary of each layer. If distances are
+    /// not measured for a layer, its list is empty.
     pub(super) fn find_land_edges(&self) -> Vec<Vec<LandEdges>> {
         let postcodes = OnceLock::new();
         let postcodes = || postcodes.get_or_init(|| self.live_postcodes()).as_slice();
@@ -40,7 +41,8 @@ impl Index {
         if !layer.has_boundary_distances() {
             return Vec::new();
         }
-        // Most layers without a coast do not need the postcodes.
+        // The postcodes are found only when they are needed. Most layers without a coast do not
+        // need them.
         let outside = OnceCell::new();
         let outside =
             || outside.get_or_init(|| RTree::bulk_load(self.positions_outside(layer, postcodes())));

@@ -25,11 +25,12 @@ pub(super) struct LayerIndex {
     pub(super) first_data: Date,
     /// The first day for which the practices of the layer's areas are known.
     pub(super) first_memberships: Date,
-    /// The layer whose areas this layer's areas are taken to be.
+    /// The layer whose areas are treated as the areas of this layer; see the manifest.
     pub(super) members_from: Option<Layer>,
     pub(super) uses_statistical_areas: bool,
     pub(super) snap_m: f64,
-    /// The boundaries. The layer of the statistical areas shares those of the statistical areas.
+    /// The boundaries. The layer of the statistical areas uses the same boundaries as the
+    /// statistical areas.
     pub(super) boundary_index: Arc<BoundaryIndex>,
     /// Every version of every area, in order of id, then of time.
     versions: Vec<Area>,
@@ -40,28 +41,28 @@ pub(super) struct LayerIndex {
     /// Whether every area with a boundary consists of statistical areas, so that no look-up depends
     /// on the boundaries.
     pub(super) is_display_only: bool,
-    /// The column of the directory that has the area of each postcode.
+    /// The column of the directory that contains the area of each postcode.
     pub(super) postcode_column: Option<PostcodeColumn>,
     /// The ordinal of the area of each row of postcode codes.
     postcode_areas: Vec<Option<u32>>,
-    /// The ordinals of areas, each with the row of a statistical area of one of its postcodes, in
-    /// order.
+    /// Sorted pairs of the ordinal of an area and the row of a statistical area that contains one
+    /// of its postcodes.
     directory_rows: Vec<(u32, u32)>,
-    /// The number of statistical areas with a boundary, which have the first rows.
+    /// The number of statistical areas with a boundary, which are the first rows.
     statistical_boundary_count: u32,
-    /// Whether practices may be members of the areas, so that answers list the areas of a
-    /// registration.
+    /// Whether practices may be members of the areas, so that answers list areas by registration.
     pub(super) has_registrations: bool,
-    /// The ordinals of areas with codes in other schemes, each with the row of a code; in order.
+    /// Sorted pairs of the ordinal of an area with codes in other schemes and the row of one of
+    /// these codes.
     pub(super) codes: Vec<(u32, usize)>,
-    /// Whether the areas are those of NHS organisations.
+    /// Whether the areas are the areas of NHS organisations.
     pub(super) is_organisation: bool,
     /// The assignments of statistical areas to the areas.
     assignments: Assignments,
     /// Whether areas of each layer, by its position in the index, may be members of this layer's
     /// areas.
     pub(super) has_members_in: Vec<bool>,
-    /// The dates on which the period of an area with geometry, or of its boundary, starts or ends;
+    /// The dates on which the period of an area with geometry, or of its boundary, starts or ends,
     /// in order.
     revision_dates: Vec<Date>,
     /// The homes of the postcodes that are divided between areas.
@@ -72,7 +73,8 @@ pub(super) struct LayerIndex {
 struct AreaIndex {
     versions: Range<usize>,
     boundaries: Vec<u32>,
-    /// Whether the area consists of statistical areas; if so, its boundaries are for display only.
+    /// Whether the area consists of statistical areas; if it does, its boundaries are for display
+    /// only.
     is_assigned: bool,
 }
 
@@ -132,7 +134,7 @@ impl LayerIndex {
         Ok(layer)
     }
 
-    /// Sets the boundaries of the layer's areas, which has none yet.
+    /// Sets the boundaries of the layer's areas. The layer must have no boundaries yet.
     pub(super) fn set_boundaries(
         &mut self,
         boundary_index: Arc<BoundaryIndex>,
@@ -154,8 +156,8 @@ impl LayerIndex {
         Ok(())
     }
 
-    /// Finds the area of each row of postcode codes, if the directory states in which area a
-    /// postcode is.
+    /// Finds the area of each row of postcode codes, if the directory states the area of each
+    /// postcode.
     pub(super) fn set_postcode_areas(
         &mut self,
         codes: &[PostcodeCodes],
@@ -178,8 +180,8 @@ impl LayerIndex {
         self.directory_rows = rows.into_iter().collect();
     }
 
-    /// Returns the rows of the statistical areas whose postcodes the directory states to be in an
-    /// area; empty unless the directory states the areas.
+    /// Returns the rows of the statistical areas with postcodes that are in an area according to
+    /// the directory. The result is empty if the directory does not state the areas of the layer.
     pub(super) fn rows_in_directory(&self, ordinal: u32) -> impl Iterator<Item = u32> {
         let first = self
             .directory_rows
@@ -189,8 +191,9 @@ impl LayerIndex {
             .map(|&(_, row)| row)
     }
 
-    /// Returns the area that the directory states for a postcode, by the row of the postcode's codes and
-    /// that of its statistical area. The directory is used only in the area of the data.
+    /// Returns the area that the directory states for a postcode, given the row of the postcode's
+    /// codes and the row of its statistical area. The directory is used only within the area of the
+    /// dataset.
     pub(super) fn area_in_directory(
         &self,
         codes: Option<RecordIndex>,
@@ -211,12 +214,13 @@ impl LayerIndex {
         self.codes.sort_unstable();
     }
 
-    /// Returns whether answers depend on the boundaries, not only maps.
+    /// Returns whether answers, and not only maps, depend on the boundaries.
     pub(super) fn is_searched(&self) -> bool {
         !self.is_display_only || self.has_boundary_distances()
     }
 
-    /// Returns the boundaries that cover a position on a day; none if no answer depends on them.
+    /// Returns the boundaries that cover a position on a day; empty if answers do not depend on the
+    /// boundaries.
     pub(super) fn covering(&self, position: BritishGrid, day: Date) -> Vec<u32> {
         if !self.is_searched() {
             return Vec::new();
@@ -224,9 +228,9 @@ impl LayerIndex {
         self.boundary_index.covering(position, day)
     }
 
-    /// Returns whether answers give the distance of a position from the boundary of the layer's areas:
-    /// not for groups; not for practices, whose premises are measured instead; and not for
-    /// statistical areas, whose codes are what users need.
+    /// Returns whether answers contain the distance of a position from the boundary of the layer's
+    /// areas. They do not for groups, for practices (answers contain the distance to their premises
+    /// instead), and for statistical areas (users need only their codes).
     pub(super) fn has_boundary_distances(&self) -> bool {
         self.kind != LayerKind::Membership
             && !matches!(
@@ -335,12 +339,14 @@ impl LayerIndex {
         self.version(self.ordinal(id)?, day)
     }
 
-    /// Returns the version of the area with an id that is valid on a day, or else its last version.
+    /// Returns the version of the area with an id that is valid on a day. If there is no such
+    /// version, returns the last version.
     pub(super) fn area_or_last_version(&self, id: &str, day: Date) -> Option<&Area> {
         self.version_or_last(self.ordinal(id)?, day)
     }
 
-    /// Returns the version of an area that is valid on a day, or else its last version.
+    /// Returns the version of an area that is valid on a day. If there is no such version, returns
+    /// the last version.
     pub(super) fn version_or_last(&self, ordinal: u32, day: Date) -> Option<&Area> {
         let last = || self.versions_of(ordinal).last();
         self.version(ordinal, day).or_else(last)
@@ -351,7 +357,7 @@ impl LayerIndex {
         self.area_ordinals[boundary as usize]
     }
 
-    /// Returns the boundaries of an area, whatever their period.
+    /// Returns the boundaries of an area, on all dates.
     pub(super) fn boundaries_of(&self, ordinal: u32) -> &[u32] {
         &self.areas[ordinal as usize].boundaries
     }
@@ -385,7 +391,7 @@ impl LayerIndex {
         self.assignments.all()
     }
 
-    /// Returns whether the area consists of statistical areas; if so, its boundaries are for
+    /// Returns whether the area consists of statistical areas; if it does, its boundaries are for
     /// display only.
     pub(super) fn is_assigned(&self, ordinal: u32) -> bool {
         self.areas[ordinal as usize].is_assigned

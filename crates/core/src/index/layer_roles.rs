@@ -1,12 +1,12 @@
-//! The layers of a dataset by their roles, which look-ups need often.
+//! The layers of a dataset, by their roles. Look-ups often need these layers.
 
 use super::layer::LayerIndex;
 use crate::domain::{Layer, LayerKind, LayerRole, LayerSet, Manifest, OrganisationKind};
 
-/// The layers with a role, in the order of answers.
+/// The layers with a role, in the order in which answers list them.
 #[derive(Debug)]
 pub(super) struct LayerRoles {
-    /// The layers of communities. The first is the main one.
+    /// The layers of communities. The first of them is the main layer of communities.
     pub(super) communities: Vec<Layer>,
     pub(super) networks: Vec<Layer>,
     pub(super) administrative: Vec<Layer>,
@@ -17,7 +17,7 @@ pub(super) struct LayerRoles {
     /// The positions, among the layers of the index, of the layers whose areas are groups.
     pub(super) group_positions: Vec<usize>,
     /// The layers on which no other part of an answer depends, so that a look-up of other layers
-    /// can leave them out.
+    /// can omit them.
     pub(super) independent: LayerSet,
 }
 

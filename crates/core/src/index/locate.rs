@@ -1,5 +1,5 @@
-//! [`Index::locate`]: resolves a postcode or point, and joins the answer by residence with the answer
-//! by registration.
+//! [`Index::locate`]: resolves a postcode or point, and combines the answer by residence with the
+//! answer by registration.
 
 use jiff::civil::Date;
 
@@ -17,18 +17,20 @@ use crate::geodesy;
 impl Index {
     /// Answers a query.
     ///
-    /// A position is in the areas of its statistical area: the statistical area to which the
-    /// directory assigns the postcode or, if the directory assigns none, the statistical area whose
-    /// boundary covers the position. In a layer that is not defined on statistical areas, and for a
-    /// practice with a boundary of its own, a position is in the areas whose boundary covers it. If
-    /// the position is just off a generalised coastline, the nearest boundary is used.
+    /// A position is in the areas to which its statistical area is assigned. The statistical area
+    /// is the one to which the directory assigns the postcode or, if the directory does not assign
+    /// one, the statistical area whose boundary covers the position. If a layer is not defined on
+    /// statistical areas, or if a practice has its own boundary, a position is in the areas whose
+    /// boundary covers the position. If the position is just off a generalised coastline, the
+    /// nearest boundary is used.
     pub fn locate(&self, query: &LocateQuery) -> LocateAnswer<'_> {
         self.locate_with_distances(query, LayerSet::ALL)
     }
 
-    /// Answers a query as [`Index::locate`] does, but measures distances (to the boundaries of
-    /// areas, to alternatives, and to the premises of practices) only in `distance_layers`.
-    /// Measuring takes most of the time, and the matches do not depend on distances.
+    /// Answers a query in the same way as [`Index::locate`], but measures distances (to the
+    /// boundaries of areas, to alternatives, and to the premises of practices) only in
+    /// `distance_layers`. Measuring takes most of the time, and the matches do not depend on
+    /// distances.
     pub fn locate_with_distances(
         &self,
         query: &LocateQuery,
@@ -37,14 +39,14 @@ impl Index {
         self.locate_in(query, LayerSet::ALL, distance_layers)
     }
 
-    /// Answers a query as [`Index::locate`] does, but only in `layers`, and in those on which the
-    /// answer depends besides: administrative and statistical layers that are not in `layers` may
-    /// be missing from the residence, and distances are measured only in `layers`.
+    /// Answers a query in the same way as [`Index::locate`], but only for `layers` and for the
+    /// other layers on which the answer depends. Administrative and statistical layers that are not
+    /// in `layers` may be missing from the residence, and distances are measured only in `layers`.
     pub fn locate_layers(&self, query: &LocateQuery, layers: LayerSet) -> LocateAnswer<'_> {
         self.locate_in(query, layers, layers)
     }
 
-    /// Answers a query as [`Index::locate_layers`] does, but measures distances in
+    /// Answers a query in the same way as [`Index::locate_layers`], but measures distances in
     /// `distance_layers`.
     pub fn locate_in(
         &self,
@@ -90,8 +92,8 @@ impl Index {
         answer
     }
 
-    /// Determines the status and location of a postcode or point, without looking at any area. A
-    /// statistical area has a location without a position.
+    /// Determines the status and location of a postcode or point, without searching any areas. The
+    /// location of a statistical area has no position.
     pub fn resolve_locator(&self, locator: Locator, day: Date) -> (LookupStatus, Option<Location>) {
         let without_entry = |grid| {
             let location = Location {
@@ -224,7 +226,7 @@ impl Index {
     }
 }
 
-/// Returns the empty result of a layer, for a locator without a position.
+/// Returns an empty result for a layer, for a locator without a position.
 fn empty_result(layer: &LayerIndex) -> LayerResult<'_> {
     match (layer.role, layer.kind) {
         (LayerRole::PracticeCatchment, _) => LayerResult::Practices(Vec::new()),
@@ -264,7 +266,7 @@ mod tests {
         &result.expect("every layer has a result").1
     }
 
-    /// Describes each match of a layer and its basis.
+    /// Describes each match in a layer and its basis.
     fn describe(found: &LayerResult<'_>) -> Vec<String> {
         match found {
             LayerResult::Areas(areas) => {
@@ -519,7 +521,8 @@ mod tests {
         assert_eq!(some.agreement, full.agreement);
         let only = index.locate_layers(&query, requested(&[layers::icb()]));
         assert_eq!(layers_of(&only), layers_of(&full));
-        // Outside every other layer, all layers decide whether the data cover the position.
+        // If the position is outside every other layer, all layers determine whether the data cover
+        // the position.
         for query in [grid_query(19.0, 30.0), postcode_query("LA2 1AB")] {
             let full = index.locate(&query);
             let some = index.locate_layers(&query, requested(&[layers::icc()]));
@@ -875,7 +878,7 @@ mod tests {
                 as_of,
             };
             let mut notes = index.locate(&query).notes;
-            // Another test is about this note.
+            // Another test covers this note.
             notes.retain(|note| *note != AnswerNote::LayersDisagree);
             notes
         };
@@ -883,8 +886,8 @@ mod tests {
         assert_eq!(notes("LA1 1AA", Some("A00001"), DAY), address);
         assert_eq!(notes("LA1 1AB", Some("A00001"), DAY), []);
         assert_eq!(notes("LA1 1AA", None, DAY), []);
-        // The address of the responsible practice leads to a note, and so does the address of the
-        // requested practice.
+        // The address of the responsible practice and the address of the requested practice both
+        // lead to a note.
         assert_eq!(notes("LA1 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00001"), DAY), []);

@@ -12,21 +12,21 @@ use crate::domain::{GroupMember, Layer, LayerRole, Membership};
 /// Memberships by member.
 #[derive(Debug)]
 pub(super) struct MembershipIndex {
-    /// Sorted by member, then by the group's layer; entries that are equal in both are in the
-    /// source's order.
+    /// The entries are sorted by member, then by the group's layer. Entries with the same member
+    /// and layer are in the order of the source.
     entries: Vec<MembershipEntry>,
-    /// The range of entries of each practice, by row.
+    /// The range of each practice's entries, by the row of the practice.
     by_practice: Vec<Range<usize>>,
-    /// The range of entries of each area, by the position of its layer in the index, then by
-    /// ordinal.
+    /// The range of each area's entries, by the position of the area's layer in the index, then by
+    /// the ordinal of the area.
     by_area: Vec<Vec<Range<usize>>>,
 }
 
 #[derive(Debug)]
 struct MembershipEntry {
     membership: Membership,
-    /// The ordinal of the group; `None` if the source names no group, or the dataset does not have
-    /// the group's layer.
+    /// The ordinal of the group; `None` if the source does not specify the group, or the dataset
+    /// does not contain the group's layer.
     group_ordinal: Option<u32>,
 }
 
@@ -83,12 +83,13 @@ impl MembershipIndex {
         Ok(index)
     }
 
-    /// Returns every membership, in order of member.
+    /// Returns every membership, sorted by member.
     pub(super) fn all(&self) -> impl Iterator<Item = &Membership> {
         self.entries.iter().map(|entry| &entry.membership)
     }
 
-    /// Returns the memberships of a member in groups of a layer on a day, in the source's order.
+    /// Returns the memberships of a member in groups of a layer on a day, in the order of the
+    /// source.
     pub(super) fn of_member(
         &self,
         member: &GroupMember,
@@ -115,8 +116,8 @@ impl MembershipIndex {
         self.filtered(self.by_practice[row].clone(), layer, day)
     }
 
-    /// Returns the memberships of a practice in groups of any layer, whatever their period. The
-    /// practice is given by its row.
+    /// Returns the memberships of a practice in groups of any layer, on all dates. The practice is
+    /// given by its row.
     pub(super) fn all_of_practice(&self, row: usize) -> impl Iterator<Item = &Membership> {
         let entries = self.entries[self.by_practice[row].clone()].iter();
         entries.map(|entry| &entry.membership)
@@ -245,7 +246,7 @@ mod tests {
         let mut moved = practice_membership("A00001", layers::icc(), Some("l"));
         moved.period = from(date(2024, 1, 1));
         dataset.memberships.push(moved);
-        // This membership tests that the source's order is preserved.
+        // This membership tests that the order of the source is preserved.
         dataset
             .memberships
             .push(area_membership(layers::icc(), "k", Some("h")));
@@ -331,8 +332,8 @@ mod tests {
         let mut third = practice_membership("A00001", layers::icc(), Some("l"));
         third.period = from(DAY);
         check(third, two);
-        // A practice may be listed twice in the same community and may belong to groups of other
-        // layers. Memberships of areas are not restricted.
+        // A practice may be listed twice in the same community, and it may belong to groups of
+        // other layers. Memberships of areas are not restricted.
         let mut dataset = dataset();
         dataset.memberships.extend([
             practice_membership("A00001", layers::icc(), Some("k")),

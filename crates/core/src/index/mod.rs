@@ -98,14 +98,14 @@ pub struct Index {
     roles: LayerRoles,
     statistical_areas: StatisticalAreaIndex,
     directory: PostcodeDirectory,
-    /// The codes that entries of the directory refer to.
+    /// The codes to which entries of the directory refer.
     postcode_codes: Vec<PostcodeCodes>,
     registry: PracticeRegistry,
     memberships: MembershipIndex,
     lineage: Vec<LineageStep>,
     facts: FactsIndex,
     attributes: AttributeIndex,
-    /// The postcodes of the areas of each layer of statistical areas.
+    /// For each layer of statistical areas, the postcodes of its areas.
     statistical_postcodes: Vec<StatisticalPostcodes>,
     /// The last day that is not more than a year after the newest source.
     outdated_after: Date,
@@ -118,17 +118,17 @@ pub struct Index {
 pub struct PostcodeCompletions<'i> {
     /// Outward codes, in ascending order.
     pub outcodes: Vec<&'i str>,
-    /// Postcodes: first those that are in use on the day, then all others, both in ascending order.
+    /// Postcodes: first the postcodes in use on the day, then all other postcodes, each in
+    /// ascending order.
     pub postcodes: Vec<PostcodeEntry>,
-    /// Whether more outward codes or postcodes match than the limit allowed.
+    /// Whether more outward codes or postcodes match than the limit allows.
     pub is_truncated: bool,
 }
 
 /// An area that has geometry, as it is shown on maps.
 #[derive(Debug)]
 pub struct MapArea<'i> {
-    /// The position of the area among all areas of the layer in order of id, whatever their
-    /// periods.
+    /// The position of the area among all areas of the layer in order of id, on all dates.
     pub ordinal: u32,
     /// The display name of the area.
     pub title: String,
@@ -150,14 +150,15 @@ struct StatisticalAreaIndex {
     codes: Vec<String>,
     boundary_index: Arc<BoundaryIndex>,
     snap_m: f64,
-    /// The rows of those statistical areas of the directory that are not used.
+    /// The rows of the statistical areas that the directory states but that are not used.
     implausible: ImplausibleCodes,
 }
 
-/// Why an index cannot be built: the dataset contradicts itself.
+/// The reason why an index cannot be built. In each case, the dataset contradicts itself or exceeds
+/// a limit.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// A record refers to an id that the dataset does not have.
+    /// A record refers to an id that the dataset does not contain.
     #[error("{what} refers to `{id}`, which is not in the dataset")]
     UnknownReference {
         /// The record that refers to the id.
@@ -176,7 +177,7 @@ pub enum IndexError {
     /// The dataset exceeds a limit of the index.
     #[error("there are more than {limit} {what}")]
     TooMany {
-        /// The plural noun for what is limited, such as "outward codes".
+        /// The plural noun for the limited items, such as "outward codes".
         what: &'static str,
         /// The maximum number.
         limit: u32,
@@ -199,7 +200,7 @@ impl Index {
         &self.manifest
     }
 
-    /// Returns the title of a layer in the plural, or its id if the dataset does not have the
+    /// Returns the title of a layer in the plural, or its id if the dataset does not contain the
     /// layer.
     pub fn layer_title(&self, layer: Layer) -> &str {
         self.manifest.layer_title(layer)
@@ -210,24 +211,24 @@ impl Index {
         &self.digest
     }
 
-    /// Returns the role of a layer; `None` if the dataset does not have the layer.
+    /// Returns the role of a layer; `None` if the dataset does not contain the layer.
     pub fn role(&self, layer: Layer) -> Option<LayerRole> {
         self.layer(layer).map(|layer| layer.role)
     }
 
-    /// Returns the layers of communities, on which residence and registration are compared, in the
-    /// order of answers.
+    /// Returns the layers of communities, in the order in which answers list them. Residence and
+    /// registration are compared by community.
     pub fn community_layers(&self) -> &[Layer] {
         &self.roles.communities
     }
 
-    /// Returns the layers that the dataset has, in the order in which they appear in answers.
+    /// Returns the layers of the dataset, in the order in which answers list them.
     pub fn layers(&self) -> impl Iterator<Item = Layer> {
         self.layers.iter().map(|layer| layer.id)
     }
 
     /// Returns the version of each area of a layer that is valid on a day, in order of id; `None`
-    /// if the dataset does not have the layer.
+    /// if the dataset does not contain the layer.
     pub fn areas(&self, layer: Layer, day: Date) -> Option<impl Iterator<Item = &Area>> {
         let layer = self.layer(layer)?;
         let is_valid = move |area: &&Area| area.period.contains(day);
@@ -245,8 +246,8 @@ impl Index {
         self.layer(layer)?.area(id, day)
     }
 
-    /// Returns the version of an area that is valid on a day, or else its last version, so that an
-    /// id that is no longer in use can still be explained.
+    /// Returns the version of an area that is valid on a day. If there is no such version, returns
+    /// the last version, so that an id that is no longer in use can still be explained.
     pub fn area_or_last_version(&self, layer: Layer, id: &str, day: Date) -> Option<&Area> {
         self.layer(layer)?.area_or_last_version(id, day)
     }
@@ -268,7 +269,7 @@ impl Index {
             .filter(move |boundary| boundary.period.contains(day))
     }
 
-    /// Returns every boundary of a layer's areas, whatever its period.
+    /// Returns every boundary of a layer's areas, on all dates.
     pub fn all_boundaries(&self, layer: Layer) -> impl Iterator<Item = &Boundary> {
         let layer = self.layer(layer);
         layer
@@ -290,14 +291,13 @@ impl Index {
     }
 
     /// Returns the revision of a layer on a day: the number of days, up to and including that day,
-    /// on which the layer's areas with geometry changed. On two days with the same revision, these
-    /// areas are the same.
+    /// on which the layer's areas with geometry changed. If two days have the same revision, these
+    /// areas are the same on both days.
     pub fn revision(&self, layer: Layer, day: Date) -> usize {
         self.layer(layer).map_or(0, |layer| layer.revision(day))
     }
 
-    /// Returns the day on which the revision that a layer has on `day` began; `None` for revision
-    /// 0.
+    /// Returns the day on which the revision of a layer on `day` began; `None` for revision 0.
     pub fn revision_date(&self, layer: Layer, day: Date) -> Option<Date> {
         self.layer(layer)?.revision_date(day)
     }
@@ -334,8 +334,8 @@ impl Index {
         self.layer(layer).map(|layer| layer.first_memberships)
     }
 
-    /// Returns the areas of a layer whose boundary on a day covers a point. Assignments by
-    /// statistical area are not considered.
+    /// Returns the areas of a layer whose boundary on a day covers a point. Assignments of
+    /// statistical areas are not considered.
     pub fn areas_covering(&self, layer: Layer, point: BritishGrid, day: Date) -> Vec<&Area> {
         let Some(layer) = self.layer(layer) else {
             return Vec::new();
@@ -347,13 +347,13 @@ impl Index {
             .collect()
     }
 
-    /// Returns the practices, open and closed, in order of code.
+    /// Returns the open and closed practices, in order of code.
     pub fn practices(&self) -> &[Practice] {
         self.registry.practices()
     }
 
-    /// Returns every code for which a look-up of a practice says more than that the code is unknown:
-    /// those of practices, in and outside the area of the dataset, of other prescribers, and the
+    /// Returns every code for which a look-up of a practice returns more than "unknown": the codes
+    /// of practices in and outside the area of the dataset, the codes of other prescribers, and the
     /// default codes.
     pub fn practice_codes(&self) -> BTreeSet<OdsCode> {
         let neighbouring = self.neighbouring_practices().iter();
@@ -371,7 +371,7 @@ impl Index {
         self.registry.find(code)
     }
 
-    /// Returns the premises of a practice, the main address first.
+    /// Returns the premises of a practice. The main address is first.
     pub fn premises(&self, code: OdsCode) -> &[Premises] {
         self.registry.premises(code)
     }
@@ -381,8 +381,8 @@ impl Index {
         self.registry.successors(code)
     }
 
-    /// Returns the successions by which a practice took over the patients of other practices, the
-    /// earliest first.
+    /// Returns the successions by which a practice took over the patients of other practices,
+    /// starting with the earliest succession.
     pub fn predecessors(&self, code: OdsCode) -> Vec<&PracticeSuccession> {
         self.registry.predecessors(code)
     }
@@ -397,7 +397,7 @@ impl Index {
         self.registry.neighbouring()
     }
 
-    /// Returns the practice outside the area of the dataset with a code.
+    /// Returns the practice with a code that is outside the area of the dataset.
     pub fn neighbouring_practice(&self, code: OdsCode) -> Option<&NeighbouringPractice> {
         self.registry.find_neighbouring(code)
     }
@@ -407,14 +407,14 @@ impl Index {
         self.directory.lookup(postcode)
     }
 
-    /// Looks up many postcodes and returns the results in the same order. In a large batch, each
+    /// Looks up many postcodes and returns the results in the same order. In a large batch, a
     /// look-up takes less than half the time of a single look-up.
     pub fn lookup_postcodes(&self, postcodes: &[Postcode]) -> Vec<PostcodeLookup> {
         self.directory.lookup_all(postcodes)
     }
 
-    /// Returns the row of a postcode: its position among the directory's postcodes in ascending
-    /// order. Rows are used as indices of tables with an entry for each postcode.
+    /// Returns the row of a postcode, which is its position among the directory's postcodes in
+    /// ascending order. Rows are used as indices into tables that have an entry for each postcode.
     pub fn postcode_row(&self, postcode: Postcode) -> Option<u32> {
         self.directory.find_row(postcode)
     }
@@ -432,8 +432,8 @@ impl Index {
         areas.codes.get(row.get() as usize).map(String::as_str)
     }
 
-    /// Returns the codes of a postcode besides its statistical area; no codes if the directory
-    /// states none.
+    /// Returns the codes of a postcode other than its statistical area. If the directory states no
+    /// such codes, the result contains no codes.
     pub fn postcode_codes(&self, entry: &PostcodeEntry) -> PostcodeCodes {
         let codes = entry.codes.map(|row| row.get() as usize);
         codes
@@ -457,7 +457,8 @@ impl Index {
     }
 
     /// Returns the completions of a prefix: at most `limit` outward codes, in ascending order, and
-    /// at most `limit` postcodes, first those that are in use on the day and then all others.
+    /// at most `limit` postcodes. Postcodes in use on the day are first, followed by all other
+    /// postcodes.
     pub fn completions(
         &self,
         prefix: &PostcodePrefix,
@@ -487,8 +488,9 @@ impl Index {
     }
 
     /// Returns the postcodes in use on the day that are nearest to a point, with their distances in
-    /// metres on the grid: the nearest first, equal distances in order of postcode. At most `limit`
-    /// postcodes are returned, all within [`NEAREST_RADIUS_M`].
+    /// metres on the grid: the nearest postcodes first, and postcodes at equal distances in order
+    /// of postcode. The result contains at most `limit` postcodes, all of them within
+    /// [`NEAREST_RADIUS_M`].
     pub fn nearest_postcodes(
         &self,
         point: BritishGrid,
@@ -515,12 +517,13 @@ impl Index {
             .nearest(point, f64::from(NEAREST_RADIUS_M), limit, day)
     }
 
-    /// Returns the lineage of areas: which areas succeeded which other areas.
+    /// Returns the lineage of areas, which states the successors of areas that ended.
     pub fn lineage(&self) -> &[LineageStep] {
         &self.lineage
     }
 
-    /// Returns the memberships of a member in groups of a layer on a day, in the source's order.
+    /// Returns the memberships of a member in groups of a layer on a day, in the order of the
+    /// source.
     pub fn memberships_of(
         &self,
         member: &GroupMember,
@@ -541,7 +544,7 @@ impl Index {
         .collect()
     }
 
-    /// Returns every membership, whatever its period, in order of member.
+    /// Returns every membership on any date, sorted by member.
     pub fn memberships(&self) -> impl Iterator<Item = &Membership> {
         self.memberships.all()
     }
@@ -794,7 +797,7 @@ mod tests {
                 .map(|value| value.0.postcode.to_string())
                 .collect()
         };
-        // LA1 1AF and LA1 1AG are nearer than LA1 1AA.
+        // LA1 1AF and LA1 1AG are nearer to the point than LA1 1AA.
         assert_eq!(postcodes(2.0, 2.0, 2), ["ZZ99 3VZ", "LA1 1AA"]);
         assert_eq!(postcodes(80.0, 5.0, 1), ["LA2 1AB"]);
         assert_eq!(postcodes(80.000_001, 5.0, 1), [""; 0]);

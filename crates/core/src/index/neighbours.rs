@@ -1,7 +1,8 @@
 //! The areas of a partition that border an area, and the lengths of the shared borders.
 //!
-//! The boundary is sampled at short intervals. At each sample point, the areas whose boundary is
-//! within the tolerance share the border. Neighbours therefore need not have vertices in common.
+//! The boundary is sampled at short intervals. At a sample point, an area shares the border if its
+//! boundary is within the tolerance of the point. Neighbours therefore do not need to have common
+//! vertices.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +14,9 @@ use crate::domain::{Area, BritishGrid, Layer};
 /// The maximum distance between sample points, in metres. A neighbour may be missed if it shares a
 /// shorter part of a long edge.
 const SAMPLE_SPACING_M: f64 = 100.0;
-/// The maximum distance between boundaries that count as the same border, in metres. Vertices are
-/// rounded to millimetres, so borders that neighbours describe with different vertices differ
-/// slightly.
+/// The maximum distance in metres between two boundaries that are treated as the same border.
+/// Vertices are rounded to millimetres, so a border differs slightly between two neighbours that
+/// represent it with different vertices.
 const BORDER_TOLERANCE_M: f64 = 0.5;
 
 /// An area that borders another area.
@@ -28,9 +29,9 @@ pub struct AdjacentArea<'i> {
 }
 
 impl Index {
-    /// Returns the areas of a partition that share a border with an area on a day, the longest
-    /// shared border first, and those with equal lengths in order of id. Areas that touch only at a
-    /// corner share no border.
+    /// Returns the areas of a partition that share a border with an area on a day, in descending
+    /// order of the length of the shared border. Areas with equal lengths are in order of id. Areas
+    /// that touch only at a corner share no border.
     pub fn neighbours(&self, layer: Layer, id: &str, day: Date) -> Vec<AdjacentArea<'_>> {
         let Some(boundary) = self.boundary(layer, id, day) else {
             return Vec::new();
@@ -55,8 +56,8 @@ impl Index {
         }
         let mut adjacent: Vec<AdjacentArea<'_>> = shared
             .into_iter()
-            // A shorter length does not indicate a shared border: it comes from a short edge near a
-            // common corner.
+            // A shorter length does not indicate a shared border, because it results from a short
+            // edge near a common corner.
             .filter(|(_, shared_m)| *shared_m > 2.0 * BORDER_TOLERANCE_M)
             .filter_map(|(ordinal, shared_m)| {
                 let area = layer.version(ordinal, day)?;
@@ -71,7 +72,7 @@ impl Index {
     }
 }
 
-/// Divides the edges of a ring into equal pieces of at most [`SAMPLE_SPACING_M`]; returns the
+/// Divides the edges of a ring into equal pieces of at most [`SAMPLE_SPACING_M`]. Returns the
 /// middle of each piece and its length in metres.
 fn sample_points(ring: &[BritishGrid]) -> impl Iterator<Item = (BritishGrid, f64)> + '_ {
     let ends = ring.iter().cycle().skip(1);
@@ -142,7 +143,7 @@ mod tests {
         let mut dataset = dataset();
         let beside_corner = |width: f64| [(-1.0, -1.0), (width, -1.0), (width, 0.0), (0.0, 0.0)];
         for boundary in [
-            // c borders l for 4 km, starting at a point where l has no vertex; d borders the
+            // c borders l for 4 km, starting at a point where l has no vertex, and d borders the
             // northern side of l for 2 km.
             rectangle("c", (20.0, 6.0), (30.0, 14.0)),
             rectangle("d", (18.0, 10.0), (20.0, 20.0)),

@@ -1,4 +1,5 @@
-//! The area and the positions of a practice, for comparison with where its patients live.
+//! The area and the positions of a practice, which are compared with the places where its patients
+//! live.
 
 use jiff::civil::Date;
 
@@ -6,13 +7,13 @@ use super::Index;
 use super::directory::PostcodeLookup;
 use crate::domain::{BritishGrid, LayerRole, OdsCode, Practice, PracticeStatus};
 
-/// The number of characters at the start of the code of a practice that show the area in which the
-/// code was issued, as in `P81002`.
+/// The number of characters at the start of the code of a practice that identify the area in which
+/// the code was issued: `P81` in `P81002`.
 const ISSUING_AREA_CHARS: usize = 3;
 
 impl Index {
-    /// Returns whether the dataset has an area of a practice on a day, so that a place outside the
-    /// area is known to be outside. Practices that are not active have no area.
+    /// Returns whether the dataset contains an area for a practice on a day. If it does, a place
+    /// that is not in that area is known to be outside. Practices that are not active have no area.
     pub fn practice_has_area(&self, code: OdsCode, day: Date) -> bool {
         let is_active = |practice: &Practice| practice.status_on(day) == PracticeStatus::Active;
         if !self.registry.find(code).is_some_and(is_active) {
@@ -34,9 +35,9 @@ impl Index {
                         .any(|found| is_own(found.ordinal) && found.period.contains(day)))
     }
 
-    /// Returns where a practice sees patients: the positions of its premises, which are those of
-    /// their postcodes, or else the position of its own postcode. The list is empty if no position is
-    /// known.
+    /// Returns the positions where a practice sees patients: the positions of the postcodes of its
+    /// premises or, if these are not known, the position of its own postcode. The list is empty if
+    /// no position is known.
     pub fn practice_positions(&self, code: OdsCode) -> Vec<BritishGrid> {
         let premises = self.premises(code).iter();
         let positions: Vec<BritishGrid> = premises.map(|site| site.position).collect();
@@ -56,10 +57,11 @@ impl Index {
         }
     }
 
-    /// Returns whether the code of an unknown practice was issued in the area of the dataset: whether
-    /// the code of a practice of the dataset has the same first three characters. Codes that start
-    /// with Y are issued nationally, so the result is `None` for them, and for codes that do not have
-    /// the form of the code of a practice in England or Wales: a letter and five digits.
+    /// Returns whether the code of an unknown practice was issued in the area of the dataset. This
+    /// is so if the code of a practice in the dataset has the same first three characters. The
+    /// result is `None` for codes that start with Y, because they are issued nationally. It is also
+    /// `None` for codes that do not have the form of a practice code in England or Wales: a letter
+    /// and five digits.
     pub fn is_practice_code_of_area(&self, code: OdsCode) -> Option<bool> {
         let code = code.parent().unwrap_or(code);
         let text = code.as_str();
@@ -93,7 +95,7 @@ mod tests {
             has_area("A00001") && has_area("A00003"),
             "assigned, and with a boundary"
         );
-        // One is closed, one has no area, and one is not in the dataset.
+        // One practice is closed, one practice has no area, and one practice is not in the dataset.
         assert!(!has_area("A00004") && !has_area("A00006") && !has_area("X99999"));
     }
 

@@ -1,17 +1,18 @@
-//! Proximity: how far a position is from the boundary of its area, and what lies beyond.
+//! Proximity: the distance of a position from the boundary of its area, and the alternatives beyond
+//! that boundary.
 //!
-//! - The distance is to the nearest edge beyond which land begins ([`land_edges`]), or to the nearest
-//!   other area, even across water, if that is not far beyond the tolerance. Open coast does not
-//!   count: a position off a generalised coast is inside, unless the nearest edge is a border.
+//! - The distance is to the nearest edge beyond which land begins ([`land_edges`]), or to the
+//!   nearest other area if that area is not far beyond the tolerance, even across water. Open coast
+//!   is ignored: a position off a generalised coast is inside, unless the nearest edge is a border.
 //! - The tolerance is the manifest's `tolerance_m` or, if greater, half the distance to the nearest
-//!   live postcode, up to [`TOLERANCE_MAX_M`]: a postcode covers more land where postcodes are far
-//!   apart. The postcode itself does not count. Postcodes count that are live in the edition of the
-//!   directory, whatever the date of the look-up. An answer therefore changes only on the dates of
-//!   [`ChangeDates`](super::ChangeDates), and not whenever a neighbouring postcode is introduced or
-//!   terminated.
-//! - The tolerance is calculated for a look-up when the distance makes it matter, at most once for all
-//!   layers, and is not stored. The search ends at the first postcode that is near enough for
-//!   `tolerance_m`, so it is fast in towns, and elsewhere there are few postcodes to measure.
+//!   live postcode, up to [`TOLERANCE_MAX_M`]. The reason is that a postcode covers more land where
+//!   postcodes are far apart. The looked-up postcode itself is ignored. Live postcodes are those
+//!   that are live in the edition of the directory, whatever the date of the look-up. An answer
+//!   therefore changes only on the dates of [`ChangeDates`](super::ChangeDates), and not whenever a
+//!   neighbouring postcode is introduced or terminated.
+//! - The tolerance is calculated only if the result of a look-up depends on it, at most once for
+//!   all layers, and is not stored. The search ends at the first postcode that is near enough for
+//!   `tolerance_m`. It is therefore fast in towns. Elsewhere, there are few postcodes to measure.
 //!
 //! [`land_edges`]: super::spatial
 
@@ -26,12 +27,12 @@ use crate::domain::{Basis, BritishGrid, Certainty, LayerKind, Postcode};
 /// The maximum tolerance in metres, unless the manifest's `tolerance_m` is greater.
 const TOLERANCE_MAX_M: u32 = 500;
 
-/// The distance in metres beyond an edge within which another area may begin, for land to begin beyond
-/// the edge; and half the length of the parts that are tested.
+/// The sum, in metres, of two distances: the distance beyond an edge within which another area must
+/// begin for the edge to be a land edge, and half the length of the parts of edges that are tested.
 const BEYOND_EDGE_M: f64 = 150.0;
 
-/// Edges that were divided are rounded to millimetres, so the distance to a part of an edge may differ
-/// by this number of metres from the distance to the edge.
+/// The maximum difference, in metres, between the distance to an edge and the distance to a part of
+/// the edge. The parts of a divided edge are rounded to millimetres.
 const PART_ROUNDING_M: f64 = 0.002;
 
 impl Index {
@@ -64,9 +65,9 @@ impl Index {
         }
     }
 
-    /// Returns the distance in metres to the nearest edge beyond which land begins, if every edge of
-    /// the area that covers the position is further away than any tolerance. In a partition, no other
-    /// area is then nearby. This is so for most positions.
+    /// Returns the distance in metres to the nearest edge beyond which land begins, if every edge
+    /// of the area that covers the position is further away than any tolerance. In that case, no
+    /// other area of a partition is nearby. Most positions are of this kind.
     #[expect(
         clippy::option_option,
         reason = "a far area may have only open coast around it"
@@ -90,7 +91,8 @@ impl Index {
         (!boundary_index.has_edge_within(own, position, limit_m)).then(to_land)
     }
 
-    /// Returns the distance of a position from the boundary, and the lands nearby.
+    /// Returns the distance of a position from the boundary, and the nearby areas and uncovered
+    /// land.
     fn distance_and_lands<'i>(
         &'i self,
         layer: &'i LayerIndex,
@@ -106,8 +108,8 @@ impl Index {
         let nearest_m = nearest_m.map(|other| other.distance_m);
         let is_covered = own.is_some_and(|own| covering.contains(&own));
         let distance_m = match (basis, nearest_m) {
-            // Off the coast of an area that is only the nearest, the sea cannot be distinguished from
-            // land that the dataset does not cover.
+            // For a position off the coast whose area is only the nearest area, the sea cannot be
+            // distinguished from land that the dataset does not cover.
             (Basis::Nearest, _) => Some(0.0),
             // If the other area is across a narrow river, it begins on the other side of the river.
             (_, Some(nearest_m)) if is_covered => Some(nearest_m),
@@ -150,8 +152,8 @@ impl Index {
         self.manifest.tolerance_m.max(f64::from(TOLERANCE_MAX_M))
     }
 
-    /// Returns the layer's other areas within the tolerance and [`BEYOND_EDGE_M`], and the land in no
-    /// area of the layer, nearest first.
+    /// Returns the layer's other areas within the tolerance and [`BEYOND_EDGE_M`], and the land in
+    /// no area of the layer, in ascending order of distance.
     fn lands_nearby<'i>(
         &'i self,
         layer: &'i LayerIndex,
@@ -186,7 +188,7 @@ impl Index {
 }
 
 /// Returns the distance in metres to the nearest edge of an area's boundary beyond which land begins;
-/// `None` if there is only open coast around the area. The distance is 0 if the position is beyond
+/// `None` if the whole boundary is open coast. The distance is 0 if the position is beyond
 /// such an edge.
 fn land_distance_m(
     layer: &LayerIndex,
@@ -208,8 +210,8 @@ fn land_distance_m(
     to_land.map(|to_land| distance_from_outside_m(to_land, to_edge))
 }
 
-/// Returns the distance in metres to the nearest edge of an area's boundary beyond which land begins
-/// that is in no area of the layer, if it is nearer than `within_m`.
+/// Returns the distance in metres to the nearest edge of an area's boundary beyond which there is
+/// land in no area of the layer, if that edge is nearer than `within_m`.
 fn uncovered_land_distance_m(
     layer: &LayerIndex,
     own: u32,
@@ -220,7 +222,7 @@ fn uncovered_land_distance_m(
     let boundary_index = &layer.boundary_index;
     let to_edge = || boundary_index.distance_to_edge_m(own, position);
     let is_outside = covering.is_empty();
-    // For a position on that land, the distance is 0, however far away the edge is.
+    // If the position is on that land, the distance is 0, even if the edge is far away.
     let search_m = if is_outside {
         within_m.max(to_edge() + 2.0 * PART_ROUNDING_M)
     } else {
@@ -235,9 +237,10 @@ fn uncovered_land_distance_m(
     (distance_m < within_m).then_some(distance_m)
 }
 
-/// Returns the distance in metres to land for a position outside all areas, given the distances to
-/// the nearest edge beyond which land begins and to the nearest edge of any kind. If these are the
-/// same edge, the position is on that land. Otherwise, the position is off the open coast.
+/// Returns the distance in metres to land for a position outside all areas, given the distance to
+/// the nearest edge beyond which land begins and the distance to the nearest edge of any kind. If
+/// these are the same edge, the position is on the land beyond that edge. Otherwise, the position
+/// is off the open coast.
 fn distance_from_outside_m(to_land_m: f64, to_edge_m: f64) -> f64 {
     if to_land_m <= to_edge_m + PART_ROUNDING_M {
         0.0
@@ -264,8 +267,8 @@ mod tests {
         residence_query(Locator::Grid(km(east, north)))
     }
 
-    /// The certainty, the distance, and the alternatives; `-` for land in no area. Distances are in
-    /// millimetres.
+    /// The certainty, the distance, and the alternatives; `-` represents land in no area. Distances
+    /// are in millimetres.
     type Proximity = (Certainty, Option<i64>, Vec<(String, i64)>);
 
     #[track_caller]
@@ -312,7 +315,7 @@ mod tests {
         use Certainty::{Inside, NearBoundary};
         // The position is 1 km from the coast.
         check(&postcode_query("LA1 1AA"), (Inside, Some(9_000_000), &[]));
-        // The position is coarse.
+        // The position of this postcode is coarse.
         check(
             &postcode_query("LA1 1AB"),
             (NearBoundary, Some(6_000_000), &[]),
@@ -321,13 +324,15 @@ mod tests {
             &postcode_query("LA1 1AD"),
             (NearBoundary, Some(40_000), &[("l", 40_000)]),
         );
-        // The directory overrides the boundaries, and off the coast the nearest boundary is used.
+        // The directory overrides the boundaries. For positions off the coast, the nearest boundary
+        // is used.
         check(
             &postcode_query("LA1 1AJ"),
             (NearBoundary, Some(0), &[("k", 0)]),
         );
         check(&postcode_query("LA1 1AE"), (NearBoundary, Some(0), &[]));
-        // Only open coast is around the ICB, except for a postcode that is off the coast of its areas.
+        // The whole boundary of the ICB is open coast, so there is a distance only for a postcode
+        // that is off the coast of its areas.
         let mut dataset = dataset();
         dataset.postcodes.remove(3);
         let icb = proximity_in(&build(dataset), &postcode_query("LA1 1AA"), layers::icb());
@@ -345,7 +350,7 @@ mod tests {
     #[test]
     fn off_the_coast_a_postcode_of_the_directory_is_inside() {
         let mut dataset = dataset();
-        // 120 m off the coast of k, its statistical area.
+        // The postcode is 120 m off the coast of k, which contains its statistical area.
         dataset.postcodes[3].statistical_area = Some(RecordIndex::new(0));
         let index = build(dataset);
         check_in(
@@ -390,7 +395,7 @@ mod tests {
         let mut greater = with_neighbour(600.0, 50.0);
         greater.manifest.tolerance_m = 700.0;
         assert_eq!(certainty(greater), Certainty::NearBoundary);
-        // Without a directory, nothing is known about the distances between postcodes.
+        // If there is no directory, the distances between postcodes are not known.
         let mut none = dataset();
         none.postcodes.clear();
         let certainty =
@@ -468,7 +473,7 @@ mod tests {
         let narrower = |id| strip(id, 0.0, 9.93);
         dataset.boundaries[1].1[0] = narrower("k");
         dataset.statistical_boundaries[0] = narrower("S0");
-        // Other postcodes are 60 m away.
+        // The nearest other postcodes are 60 m away.
         dataset
             .postcodes
             .insert(10, entry("LA2 1AD", Some(km(9.86, 2.06)), Some(0)));
@@ -483,7 +488,7 @@ mod tests {
             &grid_query(9.901, 2.0),
             (Certainty::NearBoundary, Some(99_000), &[("l", 99_000)]),
         );
-        // Further away, the distance is to the river.
+        // At this position, the nearest land edge is the edge at the river.
         check_in(
             &index,
             &grid_query(9.0, 2.0),

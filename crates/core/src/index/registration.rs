@@ -113,7 +113,8 @@ impl Index {
             let result = if day < layer.first_memberships {
                 LayerResult::Unknown(UnknownReason::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
-                // The groups follow from the areas, which may be listed after them.
+                // The groups are determined later from the areas, because the layers of areas may
+                // follow this layer.
                 LayerResult::Groups(Vec::new())
             } else {
                 practice.map_or_else(
@@ -128,8 +129,8 @@ impl Index {
         areas
     }
 
-    /// Returns the areas of a layer to which a practice's patients belong. They are unknown if the
-    /// source lists the practice and names no area.
+    /// Returns the areas of a layer to which a practice's patients belong. The areas are unknown if
+    /// the source lists the practice but does not specify its area.
     fn areas_of_practice<'i>(
         &'i self,
         layer: &'i LayerIndex,

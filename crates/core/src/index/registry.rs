@@ -34,9 +34,9 @@ pub(super) struct PracticeRegistry {
 /// The result of following the successors of a practice.
 #[derive(Debug)]
 pub(super) enum SuccessionOutcome<'i> {
-    /// The practice that is responsible for the patients on the requested date, and is open then.
+    /// The practice that is open on the requested date and responsible for the patients.
     Resolved(&'i Practice),
-    /// The last practice is closed, and it has no known successor or several successors.
+    /// The last practice is closed. It has no known successor, or it has several successors.
     NoSuccessor(&'i Practice),
     /// The successors lead back to a practice that was already visited.
     Cycle,
@@ -107,7 +107,7 @@ impl PracticeRegistry {
         &self.neighbouring
     }
 
-    /// Returns the practice outside the area of the dataset with a code.
+    /// Returns the practice with a code that is outside the area of the dataset.
     pub(super) fn find_neighbouring(&self, code: OdsCode) -> Option<&NeighbouringPractice> {
         let by_code = |found: &NeighbouringPractice| found.practice.code;
         let row = self
@@ -117,7 +117,7 @@ impl PracticeRegistry {
         Some(&self.neighbouring[row])
     }
 
-    /// Returns the practice with a code, in the dataset or outside its area.
+    /// Returns the practice with a code, which may be in the dataset or outside its area.
     pub(super) fn find_anywhere(&self, code: OdsCode) -> Option<&Practice> {
         let neighbouring = || Some(&self.find_neighbouring(code)?.practice);
         self.find(code).or_else(neighbouring)
@@ -131,14 +131,14 @@ impl PracticeRegistry {
         Some(&self.practices[self.row(code)?])
     }
 
-    /// Returns the row of a practice: its position in order of code.
+    /// Returns the row of a practice, which is its position in order of code.
     pub(super) fn row(&self, code: OdsCode) -> Option<usize> {
         let by_code = |practice: &Practice| practice.code;
         self.practices.binary_search_by_key(&code, by_code).ok()
     }
 
-    /// Returns whether the code is that of an organisation that prescribes but has no registered
-    /// patients.
+    /// Returns whether the code is the code of an organisation that prescribes but has no
+    /// registered patients.
     pub(super) fn is_not_a_gp_practice(&self, code: OdsCode) -> bool {
         self.not_gp_practices.contains(&code)
     }
@@ -150,7 +150,7 @@ impl PracticeRegistry {
         codes
     }
 
-    /// Returns the practice's premises, the main address first.
+    /// Returns the practice's premises. The main address is first.
     pub(super) fn premises(&self, code: OdsCode) -> &[Premises] {
         self.row(code).map_or(&[], |row| &self.premises[row])
     }
@@ -184,7 +184,7 @@ impl PracticeRegistry {
         measured.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// Returns the active practices with the nearest premises, as described at
+    /// Returns the active practices with the nearest premises, as described in
     /// `Index::nearest_practices`.
     pub(super) fn nearest(
         &self,
@@ -223,7 +223,7 @@ impl PracticeRegistry {
         .collect()
     }
 
-    /// Returns whether the postcode is that of the practice or of one of its premises.
+    /// Returns whether the postcode is the postcode of the practice or of one of its premises.
     pub(super) fn is_address(&self, practice: &Practice, postcode: Postcode) -> bool {
         practice.postcode == Some(postcode)
             || self

@@ -27,7 +27,7 @@ pub(super) struct AreaHit {
 /// A position, with the directory's data about it.
 pub(super) struct ResolvedPosition {
     pub(super) position: BritishGrid,
-    /// The postcode, if the position is that of a postcode.
+    /// The postcode, if the position is the position of a postcode.
     pub(super) postcode: Option<Postcode>,
     /// The row of the statistical area to which the directory assigns the postcode.
     statistical_area: Option<u32>,
@@ -83,8 +83,9 @@ impl ResolvedPosition {
     }
 }
 
-/// Returns whether the layers with a result decide the answer. Otherwise it depends on all layers:
-/// whether the data cover the position, and whether an administrative area is missing or unknown.
+/// Returns whether the layers with a result determine the answer. If they do not, two facts depend
+/// on all layers: whether the data cover the position, and whether an administrative area is
+/// missing or unknown.
 fn is_decided(residence: &[(Layer, LayerResult<'_>)], independent: LayerSet) -> bool {
     let mut is_covered = false;
     for (layer, found) in residence {
@@ -140,14 +141,15 @@ impl Index {
         }
     }
 
-    /// Returns whether an area covers a position, or may have done on a day without data.
+    /// Returns whether an area covers a position, or may cover it on a day for which there are no
+    /// data.
     pub(super) fn covers(&self, position: BritishGrid, day: Date) -> bool {
         let resolved = ResolvedPosition::of_point(position);
         is_covered(&self.residence_at(&resolved, day, LayerSet::ALL, LayerSet::NONE))
     }
 
-    /// Returns the result of each layer, except of those that are not in `layers` and on which
-    /// nothing else depends.
+    /// Returns the result of each layer, except the layers that are not in `layers` and on which no
+    /// other part of the answer depends.
     pub(super) fn residence_at(
         &self,
         resolved: &ResolvedPosition,
@@ -165,7 +167,8 @@ impl Index {
             let result = if day < layer.first_data {
                 LayerResult::Unknown(UnknownReason::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
-                // The groups follow from the areas, which may be listed after them.
+                // The groups are determined later from the areas, because the layers of areas may
+                // follow this layer.
                 LayerResult::Groups(Vec::new())
             } else if layer.role == LayerRole::PracticeCatchment {
                 LayerResult::Practices(self.covering_practices(
@@ -190,8 +193,8 @@ impl Index {
         residence
     }
 
-    /// Returns why the area of a position in the area of the data is unknown if no area was found. In
-    /// a layer that follows the directory, areas may have no boundary.
+    /// Returns the reason why the area is unknown if no area was found for a position within the
+    /// area of the dataset. In a layer that is based on the directory, areas may have no boundary.
     fn unknown_without_directory(
         &self,
         layer: &LayerIndex,
@@ -244,11 +247,11 @@ impl Index {
         (distance_m <= self.statistical_areas.snap_m).then_some((row, Basis::Nearest))
     }
 
-    /// Returns the layer's areas that include a position: the area that the directory states for the
-    /// postcode; or else the areas of its statistical area, and the areas whose own boundary covers
-    /// the position. If no area includes the position, and the
-    /// position is just off a generalised coastline, returns the area with the nearest boundary.
-    /// `covering` lists the boundaries that cover the position.
+    /// Returns the layer's areas that include a position: the area that the directory states for
+    /// the postcode or, if it does not state one, the areas to which the statistical area is
+    /// assigned and the areas whose own boundary covers the position. If no area includes the
+    /// position, and the position is just off a generalised coastline, returns the area with the
+    /// nearest boundary. `covering` lists the boundaries that cover the position.
     pub(super) fn area_hits(
         layer: &LayerIndex,
         resolved: &ResolvedPosition,
@@ -289,7 +292,8 @@ impl Index {
             let nearest = nearest.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
             hits.extend(nearest.map(|(hit, _)| boundary_hit(hit, Basis::Nearest)));
         }
-        // If both the inner and the outer catchment of a practice match, the inner one is retained.
+        // If both the inner and the outer catchment of a practice match, retain only the inner
+        // catchment.
         hits.sort_by_key(|hit| (hit.ordinal, hit.catchment_kind));
         hits.dedup_by_key(|hit| hit.ordinal);
         hits
@@ -326,8 +330,8 @@ impl Index {
         .collect()
     }
 
-    /// Returns the share that a model gives to an area of a statistical area, and the other areas if
-    /// the assignment is disputed.
+    /// Returns the modelled share of a statistical area that belongs to an area, and the other
+    /// areas if the assignment is disputed.
     pub(super) fn model_share<'i>(
         &'i self,
         layer: &'i LayerIndex,

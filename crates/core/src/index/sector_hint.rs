@@ -1,5 +1,5 @@
-//! A hint for a postcode that the directory does not have: the community of most postcodes of its
-//! sector.
+//! A hint for a postcode that the directory does not contain: the community of most postcodes in
+//! the same sector.
 
 use std::fmt;
 
@@ -10,23 +10,24 @@ use super::answer::{LocateQuery, Locator, areas_of_layer};
 use crate::domain::{Area, Layer, LayerSet, LookupStatus, Postcode, PostcodeStatus};
 
 /// The community of most live postcodes of a sector, such as `LA1 4`. This is a hint for a person
-/// who checks a postcode, and never an answer: a new postcode may be in another community.
+/// who checks a postcode. It is never an answer, because a new postcode may be in a different
+/// community.
 #[derive(Clone, Copy)]
 pub struct SectorHint<'i> {
     /// The layer of the community.
     pub layer: Layer,
     /// The community.
     pub area: &'i Area,
-    /// The share of `postcode_count` that are in the community: more than one half.
+    /// The share of `postcode_count` that are in the community. It is greater than one half.
     pub share: f64,
     /// The number of the sector's live postcodes with a position.
     pub postcode_count: usize,
 }
 
-/// The minimum number of live postcodes with a position from which a hint is derived.
+/// The minimum number of live postcodes with a position that are required for a hint.
 const POSTCODES_MIN: usize = 5;
 
-/// Prints no fields, because the community follows from a user's query.
+/// Prints no fields, because the community could reveal a user's query.
 impl fmt::Debug for SectorHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SectorHint(…)")
@@ -36,9 +37,11 @@ impl fmt::Debug for SectorHint<'_> {
 impl Index {
     /// Returns the community of most live postcodes of a postcode's sector on a day. Returns `None`
     /// if the directory lists the postcode or does not cover it, if no community has more than half
-    /// of the sector's postcodes, or if the sector has fewer than five.
+    /// of the sector's postcodes, or if the sector has fewer than five live postcodes with a
+    /// position.
     ///
-    /// Every postcode of the sector is looked up: at most 400, without distances.
+    /// The function looks up every postcode of the sector without distances. A sector has at most
+    /// 400 postcodes.
     pub fn sector_hint(&self, postcode: Postcode, day: Date) -> Option<SectorHint<'_>> {
         let (status, _) = self.resolve_locator(Locator::Postcode(postcode), day);
         if status != LookupStatus::UnknownPostcode {
@@ -125,7 +128,7 @@ mod tests {
         );
         assert_eq!(hint(&[1.0, 2.0, 3.0, 12.0, 13.0, 14.0], live), None);
         assert_eq!(hint(&[1.0, 2.0, 3.0, 4.0], live), None);
-        // Postcodes outside all communities count too.
+        // Postcodes outside all communities are also counted.
         assert_eq!(hint(&[1.0, 2.0, 3.0, 90.0, 91.0, 92.0], live), None);
         let ended = DirectoryStatus::Terminated;
         assert_eq!(hint(&[1.0, 2.0, 3.0, 4.0, 5.0], ended), None);
@@ -141,7 +144,7 @@ mod tests {
         ] {
             assert!(index.sector_hint(postcode(text), DAY).is_none(), "{text}");
         }
-        // The sector has three such postcodes in this community and two in the other.
+        // The sector has three live postcodes in this community and two in the other community.
         let hint = index.sector_hint(postcode("LA1 1ZZ"), DAY);
         let hint = hint.expect("most of the sector is in one community");
         assert_eq!((hint.area.id.as_str(), hint.postcode_count), ("k", 5));

@@ -1,17 +1,20 @@
-//! The statistical areas to which the directory assigns postcodes, and whether they are used.
+//! The statistical areas to which the directory assigns postcodes, and the rule that determines
+//! whether these statistical areas are used.
 //!
-//! The directory and the boundaries may be of different years, and a directory has errors. Its
-//! statistical area is used only if it agrees with the boundaries:
+//! The directory and the boundaries may be from different years, and directories contain errors.
+//! The statistical area that the directory states for a postcode is used only if it agrees with the
+//! boundaries:
 //!
-//! - If the dataset has the boundary of the statistical area, the postcode's position must be within
-//!   [`DISTANCE_MAX_M`] of that boundary.
-//! - If the dataset does not have the boundary, the statistical area may be outside the dataset, or
-//!   may be of another year. It is outside if most of its postcodes are in no statistical area of the
-//!   dataset. It is then used: its postcodes are in no area, even those that are just inside a
-//!   generalised boundary. Otherwise, it is not used.
+//! - If the dataset contains the boundary of the statistical area, the position of the postcode
+//!   must be within [`DISTANCE_MAX_M`] of that boundary.
+//! - If the dataset does not contain the boundary, the statistical area may be outside the area of
+//!   the dataset, or may be from another year. It is treated as outside if most of its postcodes
+//!   are in no statistical area of the dataset. In that case, it is used: its postcodes are in no
+//!   area, even if they are just inside a generalised boundary. Otherwise, it is not used.
 //!
-//! If the directory's statistical area is not used, the boundaries are, as for a position without a
-//! postcode. In a dataset without boundaries of statistical areas, the directory is always used.
+//! If the directory's statistical area is not used, the boundaries determine the statistical area,
+//! as for a position without a postcode. In a dataset without boundaries of statistical areas, the
+//! directory is always used.
 
 use super::BoundaryIndex;
 use crate::domain::{Postcode, PostcodeCodes, PostcodeEntry, RecordIndex};
@@ -21,7 +24,7 @@ use crate::domain::{Postcode, PostcodeCodes, PostcodeEntry, RecordIndex};
 const DISTANCE_MAX_M: f64 = 500.0;
 
 /// The postcodes whose statistical area in the directory is not used, with the row of that
-/// statistical area; in order of postcode.
+/// statistical area, in order of postcode.
 #[derive(Debug)]
 pub(super) struct ImplausibleCodes(Vec<(Postcode, RecordIndex)>);
 
@@ -62,8 +65,9 @@ impl ImplausibleCodes {
         ImplausibleCodes(implausible)
     }
 
-    /// Moves the other codes of these postcodes to new rows, which no layer uses: if the directory's
-    /// statistical area is not used, neither are its other codes.
+    /// Moves the other codes of these postcodes to new rows, which no layer uses. If the
+    /// directory's statistical area of a postcode is not used, the postcode's other codes are not
+    /// used either.
     pub(super) fn move_other_codes(
         &self,
         entries: &mut [PostcodeEntry],
@@ -155,14 +159,14 @@ mod tests {
 
     #[test]
     fn statistical_areas_decide_within_500_m_of_their_boundary() {
-        // S1, in l, extends from 10 km to 20 km.
+        // S1 is in l, and extends from 10 km to 20 km.
         let index = build(with_postcodes(1, &[12.0, 9.5, 9.499_999]));
         let directory = vec![("l".to_string(), Basis::Directory)];
         assert_eq!(iccs(&index, "LA2 2AA"), directory);
         assert_eq!(iccs(&index, "LA2 2AB"), directory);
         let boundary = vec![("k".to_string(), Basis::Boundary)];
         assert_eq!(iccs(&index, "LA2 2AD"), boundary);
-        // The directory's statistical area is still reported.
+        // Answers still contain the directory's statistical area.
         for text in ["LA2 2AA", "LA2 2AD"] {
             assert_eq!(code_of(&index, text), Some("S1"));
         }
@@ -179,7 +183,7 @@ mod tests {
         let outside = with_code(&[19.99, 20.1, 30.0]);
         assert_eq!(iccs(&outside, "LA2 2AA"), []);
         assert_eq!(iccs(&outside, "LA2 2AB"), []);
-        // Half of the postcodes of S3 are inside.
+        // Half of the postcodes of S3 are inside statistical areas.
         let inside = with_code(&[12.0, 20.1]);
         let boundary = |basis| vec![("l".to_string(), basis)];
         assert_eq!(iccs(&inside, "LA2 2AA"), boundary(Basis::Boundary));

@@ -1,4 +1,5 @@
-//! Tests of the layer of the statistical areas, and of layers that follow the postcode directory.
+//! Tests of the layer of the statistical areas, and of layers that are based on the postcode
+//! directory.
 
 use super::answer::{LayerResult, UnknownReason};
 use super::test_dataset::{
@@ -20,8 +21,8 @@ fn later_layer() -> Layer {
 }
 
 /// Returns the dataset with the layer of its statistical areas, and a layer in which `E01000001` is
-/// S0, and `E01000002` and `E01000003` are parts of S1. `LA1 1AB` is in `E01000002`, and so is
-/// `LA2 2AA` according to the directory, although its position is in S0.
+/// S0, and `E01000002` and `E01000003` are parts of S1. According to the directory, `LA1 1AB` and
+/// `LA2 2AA` are in `E01000002`, although the position of `LA2 2AA` is in S0.
 fn with_statistical_layers() -> Dataset {
     let mut dataset = dataset();
     let statistical = |id| LayerEntry {
@@ -91,9 +92,10 @@ fn the_directory_decides_and_areas_without_a_boundary_need_it() {
     for (text, expected) in [
         ("LA1 1AA", ["S0 directory", "E01000001 directory"]),
         ("LA1 1AB", ["S1 directory", "E01000002 directory"]),
-        // The directory has no code of the later census.
+        // The directory contains no code of the later census for this postcode.
         ("LA2 1AA", ["S1 directory", "no source"]),
-        // The directory's statistical area is too far away, so its other codes do not decide.
+        // The directory's statistical area is too far away, so the other codes in the directory are
+        // not used.
         ("LA2 2AA", ["S0 boundary", "E01000001 boundary"]),
     ] {
         let found = areas_at(&index, Locator::Postcode(postcode(text)));
@@ -105,7 +107,7 @@ fn the_directory_decides_and_areas_without_a_boundary_need_it() {
     ] {
         assert_eq!(areas_at(&index, Locator::Grid(position)), expected);
     }
-    // The codes themselves stay as the directory has them.
+    // The codes themselves are the same as in the directory.
     let PostcodeLookup::Entry(entry) = index.lookup_postcode(postcode("LA2 2AA")) else {
         panic!("not in the directory");
     };

@@ -1,12 +1,13 @@
-//! Look-ups by the code of a statistical area, such as an LSOA, in place of a postcode.
+//! Look-ups by the code of a statistical area, such as an LSOA, instead of a postcode.
 //!
-//! The result of a layer that is defined on the statistical areas is exact. For any other layer, each
-//! live postcode of the statistical area is located as in a look-up of its own. The result is
-//! the area with most of the postcodes; the others follow with their shares. This is also the look-up
-//! between two censuses: a layer defined on the LSOAs of 2011 is answered for an LSOA of 2021 by the
-//! postcodes that have both codes.
+//! The result of a layer that is defined on the statistical areas is exact. For any other layer,
+//! each live postcode of the statistical area is located in the same way as in a look-up by
+//! postcode. The result is the area with most of the postcodes, followed by the other areas with
+//! their shares. The look-up between two censuses works in the same way: for a layer that is
+//! defined on the LSOAs of 2011, the postcodes in an LSOA of 2021 determine the answer, because
+//! they have both codes.
 //!
-//! The postcodes of the areas are collected when the index is built, and the shares are counted for
+//! The postcodes of the areas are collected when the index is built. The shares are counted for
 //! each request, because the live postcodes depend on the day.
 
 use std::cmp::Reverse;
@@ -33,10 +34,11 @@ pub(super) struct StatisticalPostcodes {
     layer: Layer,
     /// The position of the layer in the index.
     position: usize,
-    /// The row of each area among the statistical areas on which layers are defined, if the layer has
-    /// these areas.
+    /// The row of each area among the statistical areas on which layers are defined, if the layer
+    /// consists of these statistical areas.
     rows: Vec<Option<u32>>,
-    /// For each area the position of its first postcode in `postcodes`, and the number of postcodes.
+    /// The position in `postcodes` of each area's first postcode, and the total number of
+    /// postcodes.
     starts: Vec<u32>,
     /// The rows of the directory, in order of area.
     postcodes: Vec<u32>,
@@ -51,20 +53,21 @@ pub struct StatisticalAreaRef {
     pub ordinal: u32,
 }
 
-/// Prints no fields, because they say where a person lives.
+/// Prints no fields, because they could reveal where a person lives.
 impl fmt::Debug for StatisticalAreaRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StatisticalAreaRef(…)")
     }
 }
 
-/// The error for a code that no statistical area of the dataset has. The text says what the code is
-/// of, and which codes the dataset has, but does not repeat the code.
+/// The error for a code that does not belong to a statistical area of the dataset. The text
+/// describes the type of the code and the codes in the dataset, but does not repeat the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownStatisticalArea {
-    /// What the code is of, if its first characters say so: `an MSOA of England`.
+    /// The type of area that the code identifies, if its first characters show it: `an MSOA of
+    /// England`.
     pub entity: Option<&'static str>,
-    /// The layers of statistical areas: their ids, titles and first codes.
+    /// The layers of statistical areas: an item consists of the id, the title and the first code.
     pub layers: Vec<(Layer, String, Option<String>)>,
 }
 
@@ -93,14 +96,15 @@ impl fmt::Display for UnknownStatisticalArea {
 type PostcodeAnswers<'i> = Vec<Vec<(Layer, LayerResult<'i>)>>;
 
 impl Index {
-    /// Returns the layers of statistical areas: first the layer of those on which layers are defined,
-    /// then the others in the order of answers.
+    /// Returns the layers of statistical areas. The first is the layer of the statistical areas on
+    /// which other layers are defined. The others are in the order in which answers list them.
     pub fn statistical_layers(&self) -> impl Iterator<Item = Layer> {
         self.statistical_postcodes.iter().map(|areas| areas.layer)
     }
 
-    /// Returns the statistical area that a client names, for use as a key: an area of the layer that
-    /// the client names or, if that layer does not have the code, of another one.
+    /// Returns the statistical area that a client specifies, for use as a key. The area belongs to
+    /// the layer that the client specifies or, if that layer does not contain the code, to another
+    /// layer.
     pub fn statistical_area_ref(
         &self,
         asked: StatisticalAreaLocator,
@@ -113,7 +117,7 @@ impl Index {
         })
     }
 
-    /// Returns the error for a code that no statistical area has.
+    /// Returns the error for a code that does not belong to a statistical area.
     pub fn unknown_statistical_area(&self, code: StatisticalAreaCode) -> UnknownStatisticalArea {
         let layers = self.statistical_postcodes.iter().map(|areas| {
             let first = self.layers[areas.position].versions().first();
@@ -126,11 +130,12 @@ impl Index {
         }
     }
 
-    /// Finds the statistical area that a client names: its layer, and its ordinal in the layer.
+    /// Finds the statistical area that a client specifies. Returns its layer and its ordinal in the
+    /// layer.
     ///
     /// # Errors
-    /// If no layer has the code. The status is `OutsideCoverage` if the directory has postcodes with
-    /// the code.
+    /// If no layer has the code. The status is `OutsideCoverage` if the directory contains
+    /// postcodes with the code.
     pub(super) fn find_statistical_area(
         &self,
         asked: StatisticalAreaLocator,
@@ -157,7 +162,7 @@ impl Index {
         })
     }
 
-    /// Adds the result of each layer for the statistical area that a client names.
+    /// Adds the result of each layer for the statistical area that a client specifies.
     pub(super) fn resolve_statistical_area<'i>(
         &'i self,
         answer: &mut LocateAnswer<'i>,
@@ -205,8 +210,8 @@ impl Index {
         }
     }
 
-    /// Returns the result of the layer at a position for a statistical area, given by its row if the
-    /// layers are defined on it, and by the answers of its postcodes.
+    /// Returns the result of the layer at a position for a statistical area, given the answers for
+    /// its postcodes and, if layers are defined on it, its row.
     fn result_for_area<'i>(
         &'i self,
         position: usize,
@@ -218,7 +223,8 @@ impl Index {
         let row = row.filter(|_| layer.uses_statistical_areas && layer.postcode_column.is_none());
         let is_practices = layer.role == LayerRole::PracticeCatchment;
         match row {
-            // The groups follow from the areas, which may be listed after them.
+            // The groups are determined later from the areas, because the layers of areas may
+            // follow this layer.
             _ if layer.kind == LayerKind::Membership => LayerResult::Groups(Vec::new()),
             Some(row) if is_practices => {
                 LayerResult::Practices(self.practices_of_row(position, row, answers, day))
@@ -267,8 +273,9 @@ impl Index {
         })
     }
 
-    /// Counts the postcodes in each area of a layer, and in no area. If the areas may overlap, returns
-    /// every area; if not, returns the area with most postcodes, unless most are in no area.
+    /// Counts the postcodes in each area of a layer, and in no area. If the areas may overlap,
+    /// returns every area. Otherwise, returns the area with most postcodes, unless most postcodes
+    /// are in no area.
     fn areas_of_postcodes<'i>(
         &'i self,
         position: usize,
@@ -282,7 +289,8 @@ impl Index {
                 LayerResult::Areas(areas) => areas.as_slice(),
                 _ => &[],
             };
-            // Areas of a partition may share a statistical area, which then counts in parts.
+            // Areas of a partition may share a statistical area, so each area is counted with its
+            // part of the statistical area.
             let weight = match layer.kind {
                 LayerKind::Partition => 1.0 / to_f64(areas.len().max(1)),
                 _ => 1.0,
@@ -296,7 +304,7 @@ impl Index {
         }
         let total = to_f64(answers.len());
         let mut shares: Vec<(Option<u32>, f64)> = counts.into_iter().collect();
-        // The sort is stable, so of equal shares the one with the lowest id comes first.
+        // The sort is stable, so areas with equal shares stay in order of id.
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
         let shares = shares
             .into_iter()
@@ -334,8 +342,8 @@ impl Index {
         found.into_iter().collect()
     }
 
-    /// Returns the practices to which a statistical area is assigned and those whose own boundary
-    /// covers one of its postcodes.
+    /// Returns the practices to which a statistical area is assigned and the practices whose own
+    /// boundary covers one of its postcodes.
     fn practices_of_row<'i>(
         &'i self,
         position: usize,
@@ -449,7 +457,8 @@ impl Index {
         layers.collect()
     }
 
-    /// Returns the row of each area of a layer among the statistical areas on which layers are defined.
+    /// Returns the row of each area of a layer in the list of the statistical areas on which layers
+    /// are defined.
     fn rows_of_areas(&self, layer: &LayerIndex) -> Vec<Option<u32>> {
         let mut rows = vec![None; layer.area_count()];
         for (row, code) in (0_u32..).zip(&self.statistical_areas.codes) {
@@ -462,7 +471,8 @@ impl Index {
 
     fn collect_postcodes(&self, position: usize, rows: Vec<Option<u32>>) -> StatisticalPostcodes {
         let layer = &self.layers[position];
-        // Statistical areas do not change between two censuses, so any day of their data will do.
+        // Statistical areas do not change between two censuses, so any day for which they have data
+        // can be used.
         let day = self.manifest.as_of.max(layer.first_data);
         let mut ordinals: Vec<Option<u32>> = vec![None; self.statistical_areas.codes.len()];
         for (ordinal, row) in (0..).zip(&rows) {
@@ -472,7 +482,7 @@ impl Index {
         }
         let area_of = |entry: &PostcodeEntry| {
             let resolved = ResolvedPosition::of_entry(entry)?;
-            // Pseudo postcodes have no location, whatever the directory says.
+            // Pseudo postcodes have no location, whatever the directory states.
             if entry.postcode.special().is_some() {
                 return None;
             }
@@ -512,7 +522,7 @@ impl Index {
         }
     }
 
-    /// Returns the area of a layer of statistical areas that a postcode is in.
+    /// Returns the area that contains a postcode, in a layer of statistical areas.
     fn area_of_postcode(
         &self,
         layer: &LayerIndex,
@@ -521,7 +531,8 @@ impl Index {
         day: Date,
     ) -> Option<u32> {
         let statistical_area = self.statistical_area_at(resolved, day);
-        // Almost all postcodes of a country are decided here, without a search for boundaries.
+        // For almost all postcodes of a country, this determines the area without a search for
+        // boundaries.
         let row = statistical_area.map(|(row, _)| row);
         let in_directory = layer.area_in_directory(entry.codes, row);
         if in_directory.is_some() {
@@ -552,8 +563,8 @@ impl<'i> PlaceShares<'i> {
     }
 }
 
-/// Adds the share that a model gives to the area of a match, if all postcodes are in that area and
-/// have the same share.
+/// Adds the modelled share for the area of a match, if all postcodes are in that area and have the
+/// same share.
 fn add_model_share<'i>(found: &mut AreaMatch<'i>, position: usize, answers: &PostcodeAnswers<'i>) {
     let mut matches = answers
         .iter()
@@ -575,7 +586,8 @@ fn add_model_share<'i>(found: &mut AreaMatch<'i>, position: usize, answers: &Pos
     }
 }
 
-/// Sorts practices: those with the largest share first, equal shares in order of code.
+/// Sorts practices in descending order of their shares. Practices with equal shares are in order of
+/// code.
 fn sort_practices(practices: &mut [PracticeMatch<'_>]) {
     practices.sort_by(|a, b| {
         let share = |found: &PracticeMatch<'_>| found.share.unwrap_or(0.0);
@@ -611,8 +623,9 @@ mod tests {
         residence_query(Locator::StatisticalArea(asked(layer, code)))
     }
 
-    /// The dataset with two layers of statistical areas: those on which layers are defined, and others
-    /// with boundaries: `T0` is west of 8 km, and `T1` east of it.
+    /// Returns the dataset with two layers of statistical areas. Other layers are defined on the
+    /// areas of the first layer. The second layer has boundaries: `T0` is west of 8 km, and `T1` is
+    /// east of 8 km.
     fn statistical_dataset() -> Dataset {
         let mut dataset = dataset();
         let (own, other) = (layer("lsoa11"), layer("lsoa21"));
@@ -638,7 +651,7 @@ mod tests {
         dataset
     }
 
-    /// Describes the areas of a layer: the area, its share, its certainty, and the others.
+    /// Describes the areas of a layer: the area, its share, its certainty, and the other areas.
     fn describe(index: &Index, query: &LocateQuery, layer: Layer) -> Vec<String> {
         let answer = index.locate(query);
         let describe = |found: &AreaMatch<'_>| {
@@ -692,7 +705,8 @@ mod tests {
         assert_eq!(describe(&index, &code, layers::icc()), split);
         let part = ["n 1.00 inside"];
         assert_eq!(describe(&index, &code, layers::sub_community()), part);
-        // Practices have the average of their shares at the postcodes: A00003 has no shares.
+        // The share of a practice is the average of its shares at the postcodes. A00003 has no
+        // shares.
         let practices = answer.residence.iter().find_map(|(_, found)| match found {
             LayerResult::Practices(practices) => Some(practices),
             _ => None,

@@ -1,5 +1,5 @@
-//! Finds coordinates outside all areas that were probably written wrongly: with the numbers swapped,
-//! with the wrong sign, or in another unit.
+//! Finds coordinates outside all areas that are probably wrong: the numbers are swapped, have the
+//! wrong sign, or are in another unit.
 
 use jiff::civil::Date;
 
@@ -8,13 +8,13 @@ use super::answer::Locator;
 use crate::domain::{BritishGrid, LonLat};
 use crate::geodesy;
 
-/// The units in which eastings and northings are published instead of metres, in metres: kilometres
+/// The lengths, in metres, of other units in which eastings and northings are published: kilometres
 /// and, in the NHS Postcode Directory, hundreds and tens of metres.
 const UNITS_M: [f64; 3] = [1_000.0, 100.0, 10.0];
 
 impl Index {
-    /// Returns whether an area covers the place that coordinates would have if their numbers were
-    /// swapped, if their signs were changed, or if they were in another unit.
+    /// Returns whether coordinates would be in an area if their numbers were swapped, if their
+    /// signs were changed, or if they were in another unit.
     pub(super) fn is_covered_if_corrected(&self, locator: Locator, day: Date) -> bool {
         let corrected = match locator {
             Locator::Postcode(_) | Locator::StatisticalArea(_) | Locator::Uprn(_) => return false,

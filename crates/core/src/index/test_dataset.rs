@@ -1,4 +1,4 @@
-//! A small dataset for unit tests. The expected answers follow from the drawing.
+//! A small dataset for unit tests. The following drawing determines the expected answers.
 //!
 //! ```text
 //!   km      0         5        10                  20
@@ -10,7 +10,7 @@
 //!            icb north: as far as 15 km until 2024-07-01, then 20 km
 //! ```
 //!
-//! Kilometres are counted from easting 300 km, northing 400 km.
+//! Kilometres are measured from easting 300 km and northing 400 km.
 
 use std::collections::BTreeMap;
 

@@ -30,7 +30,7 @@ pub enum InvalidRequest {
         "give only one location: postcode, or lon and lat, or easting and northing, or the code of one statistical area, or uprn"
     )]
     MultipleLocations,
-    /// A coordinate is given without the other coordinate.
+    /// Only one of the two coordinates is given.
     #[error("{missing} is missing; give both coordinates")]
     IncompleteCoordinate {
         /// The parameter that is missing.
@@ -79,13 +79,13 @@ pub enum InvalidRequest {
     /// The grid reference is not valid.
     #[error(transparent)]
     GridReference(#[from] InvalidGridReference),
-    /// The easting and the northing are in degrees instead of metres.
+    /// The easting and the northing seem to be in degrees instead of metres.
     #[error("easting and northing must be in metres; use lon and lat for degrees")]
     NotMetres,
     /// The date is not valid.
     #[error("as_of is {0}")]
     Date(#[from] InvalidDate),
-    /// The dataset does not have a layer.
+    /// The dataset does not contain a requested layer.
     #[error("layers must be comma-separated names of layers: {0}")]
     Layer(#[from] UnknownLayer),
     /// The practice code is not valid, and there is no location.
@@ -106,7 +106,7 @@ pub enum InvalidRequest {
         /// The maximum number of results.
         max: usize,
     },
-    /// A limit is given without a location. Requests without a location return all results.
+    /// A limit is given without a location. A request without a location returns all results.
     #[error(
         "limit can only be used with a location: postcode, or lon and lat, or easting and northing"
     )]

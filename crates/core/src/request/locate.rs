@@ -7,7 +7,8 @@ use super::params::{RequestParams, STATISTICAL_AREA, UPRN};
 use crate::domain::{Layer, LayerRole, Manifest};
 use crate::index::{LocateQuery, Locator};
 
-/// The names of all parameters of a look-up. The id of a layer of statistical areas is also one.
+/// The names of all parameters of a look-up. The ids of layers of statistical areas are also names
+/// of parameters.
 pub const LOCATE_PARAMS: &[&str] = &[
     "postcode",
     "lon",
@@ -50,11 +51,11 @@ pub struct LocateRequest {
     pub layers: RequestedLayers,
 }
 
-/// The ids of the requested layers. Which layers there are is known only when the dataset is.
+/// The ids of the requested layers. The ids are checked later, when the dataset is known.
 #[derive(Clone, Default)]
 pub struct RequestedLayers(Option<String>);
 
-/// Prints no ids, because a user may have entered anything.
+/// Prints no ids, because a user may have entered any text.
 impl fmt::Debug for RequestedLayers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RequestedLayers(…)")
@@ -62,11 +63,11 @@ impl fmt::Debug for RequestedLayers {
 }
 
 impl RequestedLayers {
-    /// Returns the requested layers; `None` means all layers of the dataset. They may include layers
-    /// that only other loaded datasets have.
+    /// Returns the requested layers; `None` means all layers of the dataset. The layers may include
+    /// layers that only other loaded datasets contain.
     ///
     /// # Errors
-    /// If no dataset has one of the layers. The error lists the layers of this dataset.
+    /// If a layer is not in any loaded dataset. The error lists the layers of this dataset.
     pub fn resolve(&self, manifest: &Manifest) -> Result<Option<Vec<Layer>>, InvalidRequest> {
         let Some(ids) = &self.0 else {
             return Ok(None);
@@ -80,11 +81,12 @@ impl RequestedLayers {
 }
 
 impl LocateRequest {
-    /// Checks what is known only when the dataset is: that a layer with which the request names a
-    /// statistical area is a layer of statistical areas.
+    /// Checks the parts of the request that depend on the dataset: if the request specifies a
+    /// statistical area with a layer, the layer must be a layer of statistical areas.
     ///
     /// # Errors
-    /// If it is not. The error lists the layers that are.
+    /// If the layer is not a layer of statistical areas. The error lists the layers of statistical
+    /// areas.
     pub fn check(&self, manifest: &Manifest) -> Result<(), InvalidRequest> {
         let Some(Locator::StatisticalArea(area)) = self.query.locator else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Locations: in any notation, or as coordinates that must be in the expected order and unit.
+//! Parses locations in any notation, and coordinates that must be in the expected order and unit.
 
 use super::error::InvalidRequest;
 use crate::domain::{
@@ -48,8 +48,9 @@ fn parse_two_numbers(text: &str) -> Option<(f64, f64)> {
 /// Interprets two numbers as degrees if both are in range, and otherwise as an easting and a
 /// northing.
 ///
-/// Degrees are read as a latitude and a longitude, in the order in which people write them, unless
-/// the point is in Great Britain only in the other order.
+/// Degrees are interpreted as a latitude followed by a longitude, because people write them in this
+/// order. They are interpreted in the other order if only that order results in a point in Great
+/// Britain.
 fn location_from_numbers(first: f64, second: f64) -> Result<Locator, InvalidRequest> {
     const DEGREES_MAX: f64 = 180.0;
     if first.abs() > DEGREES_MAX || second.abs() > DEGREES_MAX {

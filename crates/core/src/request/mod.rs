@@ -1,8 +1,9 @@
-//! The parameters of look-ups, whose names, rules and errors are the same for the API, the pages
+//! The parameters of look-ups. Their names, rules and errors are the same for the API, the pages
 //! and the command line.
 //!
-//! [`RequestParams`] are names and texts. A request, such as [`LocateRequest`], is what they mean;
-//! it contains the query for the index, which is a type of [`crate::index`].
+//! [`RequestParams`] contains names and texts. Parsing them results in a request, such as
+//! [`LocateRequest`], which contains the query for the index. The query is a type of
+//! [`crate::index`].
 
 mod error;
 mod locate;

@@ -9,8 +9,9 @@ use crate::domain::{
 };
 use crate::index::Locator;
 
-/// The name of the parameter with the code of a statistical area of any layer. Where this parameter is
-/// allowed, so is the id of a layer, with a code of that layer: `lsoa11=E01019311`.
+/// The name of the parameter with the code of a statistical area of any layer. If a request may
+/// have this parameter, it may also have the id of a layer as a parameter, with a code of that
+/// layer: `lsoa11=E01019311`.
 pub const STATISTICAL_AREA: &str = "statistical_area";
 
 /// The name of the parameter with a UPRN.
@@ -29,7 +30,7 @@ impl RequestParams {
     /// Checks that every parameter is among `allowed`.
     ///
     /// # Errors
-    /// If a parameter is not. The error lists those that are.
+    /// If a parameter is not among `allowed`. The error lists the allowed parameters.
     pub fn check_names<'n>(
         names: impl IntoIterator<Item = &'n str>,
         allowed: &[&'static str],
@@ -78,7 +79,7 @@ impl RequestParams {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns the date of `as_of`. Without `as_of`, returns the date of the form's three fields
+    /// Returns the date in `as_of`. Without `as_of`, returns the date of the form's three fields
     /// or, if these fields are empty, today's date in London.
     ///
     /// # Errors
@@ -87,7 +88,8 @@ impl RequestParams {
         Ok(self.given_date()?.unwrap_or_else(today_in_london))
     }
 
-    /// Returns the date of `as_of` or of the form's three fields, if any of these is given.
+    /// Returns the date of `as_of` or of the form's three fields, if any of these parameters is
+    /// given.
     ///
     /// # Errors
     /// If the date is not valid.
@@ -142,8 +144,9 @@ impl RequestParams {
             .ok_or(InvalidRequest::Limit { max })
     }
 
-    /// Returns the statistical area that the parameters specify, if any. Whether the layer is a layer of
-    /// statistical areas is known only when the dataset is.
+    /// Returns the statistical area that the parameters specify, if any. This function does not
+    /// check whether the layer is a layer of statistical areas, because that depends on the
+    /// dataset.
     fn statistical_area(&self) -> Result<Option<StatisticalAreaLocator>, InvalidRequest> {
         let names = self
             .layers

@@ -10,7 +10,7 @@ use crate::index::{Locator, PostcodeFilter};
 pub enum PostcodeSearch {
     /// The beginning of a postcode.
     Prefix(PostcodePrefix),
-    /// A point near which to find postcodes.
+    /// The point near which postcodes are searched.
     Point(Locator),
 }
 
@@ -33,7 +33,7 @@ impl PostcodeSearch {
 /// The parameters of a page of an area's postcodes.
 #[derive(Debug, Clone, Copy)]
 pub struct PostcodePageParams {
-    /// The last postcode of the previous page; the page starts after it.
+    /// The last postcode of the previous page. The page starts after this postcode.
     pub after: Option<Postcode>,
     /// The filter for the listed postcodes.
     pub filter: PostcodeFilter,

@@ -19,7 +19,7 @@ impl PostcodeDirectory {
     }
 
     /// Returns the entries that have the outward code of a reading and whose inward code starts
-    /// with the reading's inward prefix, in order.
+    /// with the inward prefix of that reading, in order.
     pub(in crate::index) fn entries_matching(
         &self,
         reading: &PrefixReading,
@@ -27,7 +27,7 @@ impl PostcodeDirectory {
         self.entries_in(self.rows_matching(reading))
     }
 
-    /// Returns the rows between the first and the last postcode that could match.
+    /// Returns the range of rows from the first postcode that could match to the last.
     fn rows_matching(&self, reading: &PrefixReading) -> Range<usize> {
         let bound = |rest: &[u8; 3]| {
             let [a, b, c, d] = pad_outcode(reading.outcode());

@@ -1,5 +1,5 @@
-//! The postcode directory: which postcodes exist, where they are, which start with a prefix, and
-//! which are nearest to a point.
+//! The postcode directory. It determines which postcodes exist, where they are, which postcodes
+//! start with a prefix, and which are nearest to a point.
 //!
 //! A postcode is found by arithmetic on its seven characters, in three reads and without a search:
 //!
@@ -14,32 +14,33 @@
 //!  sectors[10 × id + digit]    64 bytes: is the bit of the letters set, and which row? (sector.rs)
 //!         │
 //!         ▼
-//!  rows[row]                   16 bytes: the entry of the postcode (row.rs); codes and editions
+//!  rows[row] 16 bytes: the entry of the postcode (row.rs); codes and editions
 //!                              that many rows share are in tables of their own (row_tables.rs)
 //! ```
 //!
 //! Invariants:
 //!
 //! - Rows are in order of postcode, and each postcode has one row. A row does not contain its
-//!   postcode, which follows from the row's position.
-//! - The ids of outward codes count from 1 in ascending order, so sectors are in ascending order
-//!   too. First rows never decrease from one sector to the next, including sectors without
-//!   postcodes. An extra, empty sector at the end is a sentinel: its first row is the row after
-//!   those of the last real sector.
-//! - Only inward codes after `ZZ99` may contain letters other than the 20 in `sector.rs`. `ZZ99`
-//!   has no id. Its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
-//!   because `ZZ99` is the last of all outward codes.
+//!   postcode, because the position of the row determines the postcode.
+//! - The ids of outward codes are numbers from 1 in ascending order, so sectors are also in
+//!   ascending order. The first row of a sector is never less than that of the previous sector,
+//!   even if a sector has no postcodes. An additional empty sector at the end is a sentinel. Its
+//!   first row is the row after the rows of the last real sector.
+//! - Only inward codes of `ZZ99` may contain letters other than the 20 letters in `sector.rs`.
+//!   `ZZ99` has no id. Its postcodes are in a separate list, `pseudo_postcodes`. Their rows are the
+//!   last rows, because `ZZ99` is the last outward code.
 //!
-//! The postcodes that start with an outward code, or with one or two characters of an inward code
-//! after it, are therefore a single range of rows, and a page of them can start at any row.
+//! Therefore, the postcodes that start with an outward code, or with an outward code and one or two
+//! characters of an inward code, are a single range of rows. A page of these postcodes can start at
+//! any row.
 //!
-//! The table shows nanoseconds per postcode, including parsing. The times were measured on the
-//! 1,743,449 rows of Code-Point Open in one random order, on two shared, busy cores whose timings
-//! vary by a factor of two. The directory takes 34 MB of memory (rows 28, `outcode_ids` 4, sectors
-//! 2), and 10 MB more for [`nearest`]. The first column is from `benches/postcodes.rs`, where each
-//! implementation looks up all postcodes in turn. The second column is the best of several rounds
-//! in which the implementations alternate every 87,000 postcodes, so that their rows stay in the
-//! level 3 cache:
+//! The table shows nanoseconds per postcode, including parsing. The times were measured with the
+//! 1,743,449 rows of Code-Point Open in a random order, on two shared and busy cores. Timings on
+//! these cores vary by a factor of two. The directory takes 34 MB of memory (rows 28, `outcode_ids`
+//! 4, sectors 2), and 10 MB more for [`nearest`]. The first column is from `benches/postcodes.rs`,
+//! in which one implementation after another looks up all postcodes. The second column is the best
+//! of several rounds in which the implementations alternate every 87,000 postcodes, so that the
+//! rows stay in the level 3 cache:
 //!
 //! | | whole order | alternating |
 //! |---|---|---|
@@ -49,25 +50,27 @@
 //! | this directory, to the entry | 334 | 137–156 |
 //! | this directory, to the entry, in batches | 94 | 45–49 |
 //!
-//! Nearly all of the time is spent on one read of the row from main memory; in a batch, many of
-//! these reads overlap. The ten nearest postcodes take 31 µs; ten completions of an outward code
-//! take 46 µs.
+//! Nearly all of the time is spent on one read of the row from main memory. In a batch, many of
+//! these reads overlap. Finding the ten nearest postcodes takes 31 µs, and finding ten completions
+//! of an outward code takes 46 µs.
 //!
 //! Rejected alternatives:
 //!
 //! - A cell of 8 bytes for each digit and first letter, with 26 bits for the last letter and no
-//!   sectors: this saves a source file, but the cells take 6 MB instead of 2 MB and so do not fit
-//!   in the level 2 cache. Look-ups are 15–30 % slower in batches, and equally fast if made one at
-//!   a time.
-//! - A dense table of rows for each outward code (estimated, not measured): this needs another read
-//!   from main memory before the row is read, and takes 23 MB.
-//! - Decoding entries when their fields are read rather than when they are found: look-ups made one
-//!   at a time are 20 % faster, but the fields would become methods, which is not worth the gain.
-//! - Huge pages through the allocator's own setting: huge pages made no difference to the time of
-//!   look-ups on the machine where they were tried.
+//!   sectors. This would save a source file, but the cells take 6 MB instead of 2 MB and so do not
+//!   fit in the level 2 cache. In batches, look-ups are 15–30 % slower. Single look-ups are equally
+//!   fast.
+//! - A dense table of rows for each outward code (estimated, not measured). A look-up would need
+//!   another read from main memory before it reads the row, and the table would take 23 MB.
+//! - Decoding entries when their fields are read instead of when the entries are found. Single
+//!   look-ups are 20 % faster, but the fields would have to become methods, which is not worth the
+//!   gain.
+//! - Huge pages, enabled with a setting of the allocator. On the machine where they were tested,
+//!   they did not change the time of look-ups.
 //!
-//! When you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and
-//! the proptests at the end, which compare every operation with a plain sorted list.
+//! If you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and the
+//! property tests at the end of this file. The tests compare every operation with a plain sorted
+//! list.
 
 mod completion;
 mod nearest;
@@ -85,17 +88,19 @@ use row_tables::{RowTables, RowTablesBuilder};
 use sector::SectorBitmap;
 
 /// The postcodes in order, and the outward codes. For each outward code, the directory records
-/// whether it has all postcodes of that code.
+/// whether it contains all postcodes with that code.
 #[derive(Debug)]
 pub(super) struct PostcodeDirectory {
-    /// The id of each outward code, by [`outcode_slot`]; 0 if the directory does not have the code.
+    /// The id of each outward code, by [`outcode_slot`]; 0 if the directory does not contain the
+    /// code.
     outcode_ids: Vec<u16>,
-    /// The outward codes, by id; id 0 is a placeholder.
+    /// The outward codes, by id. The entry with id 0 is a placeholder.
     outcodes: Vec<OutcodeEntry>,
-    /// Ten sectors for each outward code, and one more that marks the end of the last sector.
+    /// Ten sectors for each outward code, and one additional sector that marks the end of the last
+    /// sector.
     sectors: Vec<SectorBitmap>,
     rows: Vec<PostcodeRow>,
-    /// The values that rows share.
+    /// The tables of the values that rows share.
     row_tables: RowTables,
     /// The postcodes of the last rows.
     pseudo_postcodes: Vec<Postcode>,
@@ -114,8 +119,8 @@ struct OutcodeEntry {
 pub enum PostcodeLookup {
     /// The postcode's entry.
     Entry(PostcodeEntry),
-    /// The postcode does not exist, because the directory has every postcode of its outward code
-    /// but not this postcode.
+    /// The postcode does not exist, because the directory contains every postcode of the outward
+    /// code, but not this postcode.
     Unknown,
     /// The directory does not cover the postcode's outward code.
     OutsideCoverage,
@@ -128,17 +133,17 @@ const SECTORS_PER_OUTCODE: usize = 10;
 /// letters.
 const SYMBOL_COUNT: usize = 1 + 10 + 26;
 
-/// How many postcodes are looked up together. In measurements, 64 was slightly better than 32, and
-/// 32 was slightly better than 16.
+/// The number of postcodes that are looked up together. In measurements, 64 was slightly better
+/// than 32, and 32 was slightly better than 16.
 const BATCH_SIZE: usize = 64;
 
 impl PostcodeDirectory {
-    /// Builds a directory. `entries` are in order of postcode, without duplicates.
+    /// Builds a directory. `entries` must be in order of postcode and contain no duplicates.
     ///
     /// # Errors
     /// If there are more than 65,535 outward codes or 2,097,151 statistical areas (more precisely,
-    /// combinations of statistical areas and other codes). Even several countries together have
-    /// fewer.
+    /// combinations of statistical areas and other codes). Several countries together have fewer
+    /// than these numbers.
     pub(super) fn new(
         entries: Vec<PostcodeEntry>,
         complete_outcodes: &[String],
@@ -157,7 +162,7 @@ impl PostcodeDirectory {
                 })?;
         }
         let mut row_tables = RowTablesBuilder::default();
-        // `collect` would not know the number of rows, because any of them may be an error.
+        // `collect` would not know the number of rows, because any item may be an error.
         let mut rows = Vec::with_capacity(entries.len());
         for entry in &entries {
             rows.push(PostcodeRow::from_entry(entry, &mut row_tables)?);
@@ -200,7 +205,7 @@ impl PostcodeDirectory {
     /// Returns the row of each postcode in a batch of at most [`BATCH_SIZE`] postcodes.
     ///
     /// Each stage handles the whole batch, so that the processor waits for many reads at the same
-    /// time and not for one after another.
+    /// time instead of one after another.
     fn rows_of_batch(&self, batch: &[Postcode]) -> [Option<u32>; BATCH_SIZE] {
         let mut sector_pairs = [(0, 0); BATCH_SIZE];
         for (sector_pair, &postcode) in sector_pairs.iter_mut().zip(batch) {
@@ -235,7 +240,7 @@ impl PostcodeDirectory {
             let found_rows = self.rows_of_batch(batch);
             let mut rows = [PostcodeRow::default(); BATCH_SIZE];
             for (row, found_row) in rows.iter_mut().zip(found_rows) {
-                // If the postcode has no row, row 0 is read, because an unnecessary read costs less
+                // If the postcode has no row, read row 0, because an unnecessary read costs less
                 // than a mispredicted branch.
                 let index = found_row.unwrap_or_default() as usize;
                 *row = self.rows.get(index).copied().unwrap_or_default();
@@ -296,8 +301,8 @@ impl PostcodeDirectory {
         row.to_entry(postcode, &self.row_tables)
     }
 
-    /// Returns the entries of the sector of a postcode, such as `LA1 4`, in order. The postcode
-    /// itself need not be in the directory.
+    /// Returns the entries of the sector of a postcode, such as `LA1 4`, in order. The directory
+    /// does not need to contain the postcode itself.
     pub(super) fn entries_in_sector_of(&self, postcode: Postcode) -> DirectoryEntries<'_> {
         let (sector, _) = self.sector_and_pair(postcode);
         let first_row = |sector: usize| self.sectors[sector].first_row() as usize;
@@ -319,7 +324,7 @@ impl PostcodeDirectory {
         rows.map(|row| self.entry(row))
     }
 
-    /// Returns the first row whose postcode comes after `postcode`, which need not be in the
+    /// Returns the first row whose postcode comes after `postcode`, which may be missing from the
     /// directory.
     pub(super) fn row_after(&self, postcode: Postcode) -> usize {
         let is_listed = matches!(self.lookup(postcode), PostcodeLookup::Entry(_));
@@ -348,8 +353,8 @@ impl PostcodeDirectory {
     }
 
     /// Returns the sector of a postcode, and the index of its pair of letters. If the postcode is
-    /// not in the directory, the sector may have no postcodes. For `ZZ99`, the sector never has
-    /// postcodes.
+    /// not in the directory, the sector may have no postcodes. For a postcode of `ZZ99`, the sector
+    /// never has postcodes.
     fn sector_and_pair(&self, postcode: Postcode) -> (usize, usize) {
         let [.., digit, first, second] = postcode.pcd7();
         let id = self.outcode_ids[outcode_slot(outcode_of(postcode))];
@@ -373,8 +378,8 @@ impl PostcodeDirectory {
         (next - 1, pair.unwrap_or(sector::LETTER_PAIRS))
     }
 
-    /// Returns the postcode of a row, given its sector and pair of letters, which are not used for
-    /// rows of `ZZ99`.
+    /// Returns the postcode of a row, given the sector and the pair of letters of the row. They are
+    /// not used for rows of `ZZ99`.
     fn postcode_at(&self, sector: usize, pair: usize, row: usize) -> Postcode {
         let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
         if let Some(index) = row.checked_sub(ordinary_count) {
@@ -392,7 +397,7 @@ impl PostcodeDirectory {
 pub(super) struct DirectoryEntries<'i> {
     directory: &'i PostcodeDirectory,
     sector: usize,
-    /// The pair of letters from which to look for the next entry.
+    /// The pair of letters from which the search for the next entry starts.
     pair: usize,
     rows: Range<usize>,
 }
@@ -478,7 +483,7 @@ fn outcode_slot(outcode: [u8; 4]) -> usize {
         .fold(0, |slot, byte| slot * SYMBOL_COUNT + symbol(byte))
 }
 
-/// The code of each character that may occur in an outward code; a space is 0.
+/// The code of each character that may occur in an outward code. The code of a space is 0.
 static SYMBOL_CODES: [u8; 256] = {
     let mut symbols = [0; 256];
     let mut code = 0;
@@ -592,7 +597,7 @@ mod tests {
             entry.position = Some(BritishGrid::from_mm(east, 500_000));
             entry
         };
-        // Both are a metre away; the earlier postcode is in the next square.
+        // Both postcodes are a metre away. The earlier postcode is in the next square.
         let entries = vec![position("LA1 1AA", 1_000_000), position("LA1 1AB", 998_000)];
         let directory = PostcodeDirectory::new(entries, &[]).expect("within the limits");
         let near = |within_m, limit| -> Vec<String> {
@@ -606,8 +611,8 @@ mod tests {
         assert_eq!(near(9, 1), ["LA1 1AA"]);
     }
 
-    /// Generates entries in a corner of the grid, with many equal distances, and many positions on
-    /// the sides of squares.
+    /// Generates entries in a corner of the grid, with many equal distances, and with many
+    /// positions on the sides of squares.
     fn entries() -> impl Strategy<Value = PostcodeEntry> {
         let anywhere = (-3_000_000..40_000_000, -3_000_000..40_000_000);
         let near = (-2..12, 0..12).prop_map(|(x, y)| (x * 500_000, y * 500_000));

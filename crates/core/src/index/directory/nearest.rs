@@ -18,7 +18,8 @@ struct NearestRows {
 
 impl PostcodeDirectory {
     /// Returns at most `limit` eligible entries within `within_m` of the point, each with its grid
-    /// distance in metres: the nearest first, equal distances in order of postcode.
+    /// distance in metres: the nearest entries first, and entries at equal distances in order of
+    /// postcode.
     pub(in crate::index) fn nearest(
         &self,
         point: BritishGrid,
@@ -51,9 +52,10 @@ impl PostcodeDirectory {
     }
 
     /// Returns the distance in metres from the point to the nearest postcode that is live in this
-    /// edition of the directory, other than `except`; `None` if there is no such postcode within
-    /// `within_m`. If a postcode is at most `enough_m` away, the distance to it may be returned
-    /// instead, which is faster where postcodes are dense.
+    /// edition of the directory, excluding the postcode `except`; `None` if there is no such
+    /// postcode within `within_m`. If some postcode is at most `enough_m` away, the function may
+    /// return the distance to that postcode instead. This makes the search faster where postcodes
+    /// are dense.
     pub(in crate::index) fn distance_to_live_m(
         &self,
         point: BritishGrid,
@@ -62,7 +64,7 @@ impl PostcodeDirectory {
         within_m: u32,
     ) -> Option<f64> {
         let except = except.and_then(|postcode| self.find_row(postcode));
-        // The positions of pseudo postcodes, whose rows come last, mean nothing.
+        // The positions of pseudo postcodes, whose rows are the last rows, have no meaning.
         let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
         let mut nearest_2 = None;
         let mut limit_2 = (i64::from(within_m) * 1_000).pow(2);
@@ -107,7 +109,8 @@ impl NearestRows {
     fn is_complete(&self, ring_distance_mm: i64) -> bool {
         let beyond_2 = ring_distance_mm.pow(2);
         let worst = self.found.get(self.limit.wrapping_sub(1));
-        // A postcode at exactly the distance of the worst result may precede that result in order.
+        // A postcode at exactly the distance of the worst result may come before that result in
+        // order of postcode.
         beyond_2 > self.radius_2 || worst.is_some_and(|&(worst_2, _)| beyond_2 > worst_2)
     }
 

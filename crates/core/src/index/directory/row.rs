@@ -1,4 +1,4 @@
-//! The directory's entry of a postcode, in 16 bytes.
+//! The directory's entry of a postcode, stored in 16 bytes.
 
 use super::IndexError;
 use super::row_tables::{AREAS_MAX, RowAreas, RowTables, RowTablesBuilder, TERMINATIONS_MAX};
@@ -7,7 +7,8 @@ use crate::domain::{
     Termination, YearMonth,
 };
 
-/// A [`PostcodeEntry`] without its postcode, which follows from the position of the row.
+/// A [`PostcodeEntry`] without its postcode, because the position of the row determines the
+/// postcode.
 ///
 /// ```text
 ///  easting_mm   32 bits, i32::MIN if there is no position
@@ -21,8 +22,8 @@ use crate::domain::{
 ///               21  the id of the statistical area and the codes, 0 if unknown
 /// ```
 ///
-/// Four rows fill a cache line, and no row extends over two cache lines. If each field had an array
-/// of its own, a look-up would read one cache line for each field.
+/// Four rows fill a cache line, and no row extends over two cache lines. If each field were in a
+/// separate array, a look-up would read one cache line for each field.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PostcodeRow {
     easting_mm: i32,
@@ -36,7 +37,7 @@ const NO_POSITION: i32 = i32::MIN;
 /// termination.
 const NOT_CONFIRMED: u32 = (1 << MONTH_BITS) - 1;
 
-/// The first value of `terminated` that is not a month, but the index of a pair of editions.
+/// The first value of `terminated` that represents a pair of editions instead of a month.
 const FIRST_EDITIONS: u32 = YearMonth::ORDINAL_MAX + 1;
 
 // The lowest bit of each field.
@@ -181,7 +182,7 @@ pub(super) mod tests {
         )
     }
 
-    /// Generates a status, and a termination that is possible with it.
+    /// Generates a status, and a termination that is possible with that status.
     fn statuses() -> impl Strategy<Value = (DirectoryStatus, Option<Termination>)> {
         let month = || (1..=YearMonth::ORDINAL_MAX).prop_map(YearMonth::from_ordinal);
         let termination = (month(), proptest::option::of(month())).prop_map(|(first, second)| {

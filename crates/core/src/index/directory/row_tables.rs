@@ -1,4 +1,4 @@
-//! Values that rows share: a row contains only the index of the value in a table.
+//! Tables of values that rows share. A row contains only the index of a value in a table.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,23 +13,24 @@ pub(super) struct RowTables {
     terminations: Vec<Termination>,
 }
 
-/// The statistical area and the other codes of a postcode. There are hardly more combinations of
-/// them than statistical areas, so the table of a whole country stays in the level 2 cache.
+/// The statistical area and the other codes of a postcode. There are hardly more such combinations
+/// than statistical areas, so the table for a whole country stays in the level 2 cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct RowAreas {
     pub(super) statistical_area: Option<RecordIndex>,
     pub(super) codes: Option<RecordIndex>,
 }
 
-/// The number of combinations of areas that fit in 21 bits, of which 0 means that a postcode has no
-/// areas. Great Britain has about 230,000 statistical areas of the smallest kind.
+/// The maximum number of combinations of areas. Their ids must fit in 21 bits, and id 0 means that
+/// a postcode has no areas. Great Britain has about 230,000 statistical areas of the smallest kind.
 pub(super) const AREAS_MAX: u32 = (1 << 21) - 1;
 
-/// The number of values between December 9998 and the highest value of 17 bits.
+/// The maximum number of pairs of editions: the number of values between that of December 9998 and
+/// the highest value of 17 bits.
 pub(super) const TERMINATIONS_MAX: u32 = 32_681;
 
 impl RowTables {
-    /// Returns the areas with this id, where 0 is the id of no areas.
+    /// Returns the areas with this id, where id 0 means no areas.
     pub(super) fn areas(&self, id: u32) -> RowAreas {
         match id.checked_sub(1) {
             Some(index) => self.areas[index as usize],
@@ -74,7 +75,8 @@ impl RowTablesBuilder {
 struct InternedValues<T> {
     values: Vec<T>,
     ids: HashMap<T, u32>,
-    /// The last value and its id, because neighbouring postcodes often have the same value.
+    /// The last value and its id. They are stored because neighbouring postcodes often have the
+    /// same value.
     last: Option<(T, u32)>,
 }
 

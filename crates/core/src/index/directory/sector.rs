@@ -1,9 +1,9 @@
-//! The postcodes of a sector, such as `LA1 1`, and their rows, in one cache line.
+//! The postcodes of a sector, such as `LA1 1`, and their rows, stored in one cache line.
 
 /// The letters that may occur in inward codes (BS 7666).
 const INWARD_LETTERS: &[u8; 20] = b"ABDEFGHJLNPQRSTUWXYZ";
 
-/// The number of pairs of letters: the possible postcodes of a sector.
+/// The number of pairs of letters, which is the number of possible postcodes of a sector.
 pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len();
 
 /// A bitmap of the 400 pairs of letters, with the counts from which the number of set bits before a
@@ -17,8 +17,8 @@ pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len
 ///
 /// The row of a pair is the first row, plus the count in word 7 for the pair's word, plus the
 /// number of bits set below the pair's own bit. For any pair, only the bits of one word are
-/// counted. Without word 7, the bits of up to seven words would have to be counted, and the
-/// baseline x86-64 instruction set, for which we build, has no instruction that counts bits.
+/// counted. Without word 7, the bits of up to seven words would have to be counted, and the program
+/// is built for the baseline x86-64 instruction set, which has no instruction that counts bits.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
 pub(super) struct SectorBitmap {
@@ -34,8 +34,8 @@ impl SectorBitmap {
         self.words[pair / 64] |= 1 << (pair % 64);
     }
 
-    /// Stores the row of the sector's first postcode or, if the sector has no postcodes, of the
-    /// next postcode in order. Returns the row of the first postcode after the sector.
+    /// Stores the row of the sector's first postcode. If the sector has no postcodes, stores the
+    /// row of the next postcode in order. Returns the row of the first postcode after the sector.
     pub(super) fn finish(&mut self, first_row: u32) -> u32 {
         let mut before = 0;
         for word in 0..7 {
@@ -50,7 +50,7 @@ impl SectorBitmap {
         u32::try_from(self.words[6] >> FIRST_ROW_SHIFT).expect("32 bits")
     }
 
-    /// Returns the row of a pair of letters, if the sector has it.
+    /// Returns the row of a pair of letters, if the sector contains that pair.
     pub(super) fn find_row(&self, pair: usize) -> Option<u32> {
         let is_set = self.words[pair / 64] >> (pair % 64) & 1 == 1;
         is_set.then_some(self.row_at_or_after(pair))
@@ -65,7 +65,7 @@ impl SectorBitmap {
         self.first_row() + below.count_ones() + u32::try_from(earlier).expect("nine bits")
     }
 
-    /// Returns the first pair of letters that the sector has at or after `from`.
+    /// Returns the sector's first pair of letters at or after `from`.
     pub(super) fn next_pair(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
         let mut remaining = self.bits(word) >> (from % 64) << (from % 64);
@@ -102,7 +102,7 @@ pub(super) fn pair_letters(pair: usize) -> [u8; 2] {
     ]
 }
 
-/// For each byte, how many of the letters are less than it.
+/// For each byte, the number of inward letters that are less than the byte.
 static LETTERS_BEFORE: [u8; 256] = {
     let mut before = [0; 256];
     let mut byte = 1;

@@ -1,14 +1,14 @@
-//! Tests whether a boundary covers a point, by counting those edges of the boundary that are east
-//! of the point. This is the fallback for squares that have too many edges for a cell record.
+//! Tests whether a boundary covers a point, by counting the edges of the boundary that are east of
+//! the point. This is the fallback for squares that have too many edges for a cell record.
 //!
 //! The edges are stored in a segment tree over rows. Each edge is stored at the few nodes whose
-//! rows together are the rows of the edge. The edges of a node extend through all of the node's
-//! rows. Edges that do not cross therefore have one order from west to east, and a binary search
-//! counts the edges that are east of a point. A look-up visits one path of the tree and takes
-//! O(log² n). The tree has O(n log n) entries of four bytes.
+//! rows add up to the rows of the edge. The edges of a node extend through all rows of the node.
+//! Edges that do not cross therefore have one order from west to east, and a binary search
+//! counts the edges that are east of a point. A look-up visits one path of the tree, and takes
+//! O(log² n) time. The tree has O(n log n) entries of four bytes.
 //!
-//! Edges cross only in invalid rings. At each node, the longest subsequence of edges that do not
-//! cross is stored first. The other edges follow, and are tested one by one, so that the result is
+//! Edges cross only in invalid rings. Each node stores the longest subsequence of edges that do not
+//! cross, followed by the other edges. The other edges are tested one by one, so that the result is
 //! always exact.
 
 use std::cmp::Ordering;
@@ -18,11 +18,12 @@ use super::edge::{Edge, MmCoord};
 /// The maximum number of edges that are tested one by one, without a tree.
 const LINEAR_SCAN_MAX: usize = 64;
 
-/// The edges of one boundary, sorted so that those east of a point can be counted.
+/// The edges of one boundary, sorted so that the edges east of a point can be counted.
 #[derive(Debug)]
 pub(super) struct CrossingTree {
     edges: Vec<Edge>,
-    /// The rows at which edges start or end, from south to north; empty if all edges are tested.
+    /// The rows at which edges start or end, from south to north; empty if all edges are tested one
+    /// by one.
     rows: Vec<i32>,
     /// The number of leaves of the tree, a power of two. Each leaf covers the rows from one entry
     /// of `rows` up to the next entry.
@@ -41,7 +42,7 @@ struct TreeNode {
 
 impl CrossingTree {
     pub(super) fn new(edges: &[Edge]) -> CrossingTree {
-        // A horizontal edge occupies no row.
+        // Horizontal edges do not occupy rows.
         let edges = edges.iter().filter(|edge| edge.low[1] != edge.high[1]);
         let edges: Vec<Edge> = edges.copied().collect();
         if edges.len() <= LINEAR_SCAN_MAX {
@@ -101,7 +102,7 @@ impl CrossingTree {
         self.entries = entries;
     }
 
-    /// Calls `visit` with each of the nodes whose rows together are the rows of an edge.
+    /// Calls `visit` with each of the nodes whose rows add up to the rows of an edge.
     fn for_each_node(&self, edge: &Edge, mut visit: impl FnMut(usize)) {
         let leaf = |row: i32| self.rows.partition_point(|&begin| begin < row) + self.leaves;
         let (mut from, mut to) = (leaf(edge.low[1]), leaf(edge.high[1]));
@@ -119,7 +120,7 @@ impl CrossingTree {
         }
     }
 
-    /// Sorts a node's edges; the edges that cross others come last.
+    /// Sorts a node's edges. The edges that cross other edges are last.
     fn sort_node(&mut self, node: usize) {
         let TreeNode { begin, end, .. } = self.nodes[node];
         if begin == end {
@@ -181,10 +182,11 @@ impl CrossingTree {
     }
 }
 
-/// Compares two edges by their exact easting in a row that both reach, ends included.
+/// Compares two edges by their exact easting in a row that both edges reach, including their ends.
 fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
-    /// A difference of this size is far larger than the rounding error, because an `f64` represents
-    /// positions of 2^31 mm to a millionth of a millimetre.
+    /// The difference in millimetres below which the exact comparison is used. It is far larger
+    /// than the rounding error, because an `f64` represents positions of 2^31 mm to a millionth of
+    /// a millimetre.
     const CLOSE_MM: f64 = 1e-3;
     let approximate = |edge: &Edge| {
         let part = (f64::from(row) - f64::from(edge.low[1]))
@@ -196,8 +198,7 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     if (rough_a - rough_b).abs() > CLOSE_MM {
         return rough_a.total_cmp(&rough_b);
     }
-    // The easting of the edge multiplied by the edge's height (a product of at most 2^64), and the
-    // height.
+    // The edge's easting multiplied by its height (a product of at most 2^64), and its height.
     let exact = |edge: &Edge| {
         let [[x1, y1], [x2, y2]] = [edge.low, edge.high].map(|end| end.map(i128::from));
         (x1 * (y2 - y1) + (x2 - x1) * (i128::from(row) - y1), y2 - y1)
@@ -206,9 +207,9 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     (a * height_b).cmp(&(b * height_a))
 }
 
-/// Moves the longest ordered subsequence of entries to the front, before the other entries. Returns
-/// the length of the subsequence. The subsequence is found by patience sorting, which takes O(n log
-/// n).
+/// Moves the longest ordered subsequence of entries before the other entries. Returns the length of
+/// the subsequence. The function finds the subsequence by patience sorting, which takes O(n log n)
+/// time.
 fn move_longest_ordered_first(
     entries: &mut [u32],
     is_before: impl Fn(&u32, &u32) -> bool,

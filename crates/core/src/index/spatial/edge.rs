@@ -4,8 +4,8 @@
 //! but excluding its upper end, so a horizontal edge occupies no row. An edge is *east* of a point
 //! in one of its rows if it crosses that row at an easting greater than that of the point. A point
 //! is inside a ring if an odd number of the ring's edges are east of the point. The rule depends
-//! only on the edge and not on the area that it bounds. Each point on an edge that two areas share
-//! is therefore in exactly one of these areas.
+//! only on the edge, and not on the area that the edge bounds. If two areas share an edge, each
+//! point on that edge is therefore in exactly one of the two areas.
 
 use crate::domain::BritishGrid;
 
@@ -16,7 +16,8 @@ pub(super) fn to_mm(point: BritishGrid) -> MmCoord {
     [point.easting_mm(), point.northing_mm()]
 }
 
-/// An edge, from its lower end to its upper end; a horizontal edge, from west to east.
+/// An edge, from its lower end to its upper end. A horizontal edge is from its western end to its
+/// eastern end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edge {
     pub(super) low: MmCoord,
@@ -31,8 +32,8 @@ pub(super) struct EdgeClip {
     pub(super) from_row: i32,
     /// The row after the last row in which the edge passes through the cell.
     pub(super) to_row: i32,
-    /// The row at which the edge leaves or enters the cell through its east side: a path up that
-    /// side crosses the edge if the path starts below this row, but not if the path starts in this
+    /// The row at which the edge leaves or enters the cell through the cell's east side. A path up
+    /// that side crosses the edge if the path starts below this row, but not if it starts in this
     /// row or above. If the edge does not cross that side, the value is [`NO_ROW`].
     pub(super) east_side_row: i32,
 }
@@ -51,7 +52,7 @@ impl Edge {
         }
     }
 
-    /// Returns whether the edge, extended to an infinite line, crosses the point's row east of the
+    /// Returns whether the infinite line through the edge crosses the point's row east of the
     /// point.
     ///
     /// The result is exact, because positions are within 2^31 mm of each other, so each product
@@ -64,12 +65,12 @@ impl Edge {
         line_offset > point_offset
     }
 
-    /// Returns the first row from which the edge is on the same side of the easting `x` as its
-    /// upper end, where the sides are "east" and "not east"; `None` if both ends are on the same
-    /// side.
+    /// Returns the first row from which the edge is on the same side of the easting `x` as the
+    /// edge's upper end. The two sides are "east" and "not east". Returns `None` if both ends of
+    /// the edge are on the same side.
     ///
-    /// A horizontal edge has no single easting in its row. If its ends are on different sides,
-    /// the result is its row, in which the adjacent edges of the ring change sides.
+    /// A horizontal edge has no single easting in its row. If its ends are on different sides, the
+    /// result is its row, because the adjacent edges of the ring change sides in that row.
     fn crossing_row(&self, x: i32) -> Option<i32> {
         let [low_is_east, high_is_east] = [self.low, self.high].map(|end| end[0] > x);
         if low_is_east == high_is_east {
@@ -90,8 +91,8 @@ impl Edge {
     }
 
     /// Returns the rows in which the edge passes through the cell, and the row at which it passes the
-    /// east side of the cell. There may be no rows.
-    /// The cell is `[west, east] × [south, north]`, with all sides included.
+    /// east side of the cell. The edge may pass through no row of the cell. The cell is `[west,
+    /// east] × [south, north]`, with all sides included.
     pub(super) fn clip(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> EdgeClip {
         let is_rising = self.low[0] <= self.high[0];
         // The row at which the edge passes an easting or, if all of the edge is on one side of that
@@ -195,7 +196,8 @@ impl Edge {
         })
     }
 
-    /// Returns whether any point of the edge is in a rectangle, its sides included.
+    /// Returns whether any point of the edge is in a rectangle, including the sides of the
+    /// rectangle.
     pub(super) fn intersects_rect(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> bool {
         let ([left, lower], [right, upper]) = self.bbox();
         if right < west || left > east || upper < south || lower > north {

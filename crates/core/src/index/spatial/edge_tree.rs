@@ -1,7 +1,8 @@
-//! Measures the distance from a point to the edges of a boundary, with a tree of bounding boxes.
+//! Uses a tree of bounding boxes to measure the distance from a point to the edges of a boundary.
 //!
-//! Consecutive edges of a ring are close together, so eight such edges have a compact bounding box,
-//! and eight such boxes also have a compact bounding box. No sorting is needed.
+//! Consecutive edges of a ring are close together, so eight consecutive edges have a compact
+//! bounding box, and eight consecutive boxes also have a compact bounding box. The edges do not
+//! need to be sorted.
 //!
 //! ```text
 //!   boxes of level 2   ┌───────────────────────┐
@@ -12,7 +13,7 @@
 
 use super::edge::{Edge, MmCoord};
 
-/// The number of edges in a box, and of boxes in a box of the next level.
+/// The number of edges in a box, and the number of boxes in a box of the next level.
 const FAN_OUT: usize = 8;
 
 /// The maximum number of edges for which there are no boxes, because reading the boxes would cost
@@ -20,7 +21,8 @@ const FAN_OUT: usize = 8;
 const LINEAR_SCAN_MAX: usize = 4 * FAN_OUT;
 
 /// The factor by which the distance to a box is multiplied, so that the product never exceeds the
-/// distance to an edge in the box, however both are rounded. The distance to a box is an `f32`.
+/// distance to an edge in the box, however the two distances are rounded. The distance to a box is
+/// an `f32`.
 const ROUND_DOWN: f32 = 1.0 - 1e-6;
 
 /// The edges of one boundary, in a tree of bounding boxes.
@@ -32,7 +34,7 @@ pub(super) struct EdgeTree {
     levels: Vec<Vec<BBox8>>,
 }
 
-/// Eight bounding boxes, sides included, as a structure of arrays, so that the processor can
+/// Eight bounding boxes (including their sides) as a structure of arrays, so that the processor can
 /// measure several boxes at the same time.
 #[derive(Debug, Clone, Copy)]
 struct BBox8 {
@@ -74,8 +76,8 @@ impl EdgeTree {
         }
     }
 
-    /// Calls `visit` with every edge whose bounding box intersects a rectangle, sides included, and
-    /// with some other edges.
+    /// Calls `visit` with every edge whose bounding box intersects a rectangle (including its
+    /// sides), and with some other edges.
     pub(super) fn edges_near(&self, low: MmCoord, high: MmCoord, visit: &mut impl FnMut(Edge)) {
         match self.levels.len() {
             0 => self.edges.iter().copied().for_each(visit),
@@ -114,7 +116,7 @@ impl EdgeTree {
             return best;
         };
         let mut distances = boxes.distances_2(point);
-        // The nearest box is searched first, because the result usually excludes the other boxes.
+        // Search the nearest box first, because its result usually excludes the other boxes.
         loop {
             let nearer = |a, b| if distances[b] < distances[a] { b } else { a };
             let index = (1..FAN_OUT).fold(0, nearer);
@@ -130,7 +132,7 @@ impl EdgeTree {
         }
     }
 
-    /// Returns the edges of a box of the lowest level; empty if the box is unused.
+    /// Returns the edges of a box of the lowest level; empty if the box is an unused slot.
     fn edges_of_box(&self, index: usize) -> &[Edge] {
         let rest = self.edges.get(index * FAN_OUT..).unwrap_or_default();
         &rest[..rest.len().min(FAN_OUT)]

@@ -1,7 +1,7 @@
 //! The edges of a boundary beyond which land begins, as opposed to open coast.
 //!
-//! The data have no coastline. What lies beyond an edge is therefore decided by what the dataset
-//! has there, in the middle of each part of the edge that is at most 100 m long:
+//! The data have no coastline. The function therefore divides edges into parts of at most 100 m,
+//! and uses the data beyond the middle of a part to determine whether there is land:
 //!
 //! ```text
 //!          area │ beyond
@@ -14,16 +14,16 @@
 //!               │         ╰─────────╯
 //! ```
 //!
-//! The circle has a diameter of 2 km, or less if an area of the layer is in the way: beyond a narrow
-//! bay or river, there may be land that has nothing to do with this edge. A circle finds postcodes
-//! beyond a straight border up to 2 km away, but few postcodes beside the edge. Of the 82 live
-//! postcodes of the embedded dataset that any circle finds near such a border, circles of 1 km find 61,
-//! circles of 2 km find 79, and circles of 3 km find 80.
+//! The circle has a diameter of 2 km. If an area of the layer is in the way, the circle is smaller,
+//! because land beyond a narrow bay or river may be unrelated to this edge. A circle finds
+//! postcodes up to 2 km beyond a straight border, but few postcodes to the side of the edge. In the
+//! embedded dataset, circles of any size find 82 live postcodes near such a border. Circles of 1 km
+//! find 61 of them, circles of 2 km find 79, and circles of 3 km find 80.
 //!
-//! In a dataset without statistical areas, land begins beyond every edge, because nothing
-//! distinguishes the sea from land that the dataset does not cover.
+//! In a dataset without statistical areas, land begins beyond every edge, because the sea cannot be
+//! distinguished from land that the dataset does not cover.
 //!
-//! The result does not depend on the date: an area of any period is land.
+//! The result does not depend on the date: areas of all periods are land.
 
 use super::BoundaryIndex;
 use super::cells::CellIndex;
@@ -33,20 +33,20 @@ use crate::domain::BritishGrid;
 
 /// The maximum length of a part of an edge.
 const PART_MM: f64 = 100_000.0;
-/// The number of parts, in addition to the number of edges, above which parts are made longer. It
-/// bounds the build time for edges of any length.
+/// The maximum number of parts in addition to the number of edges. Above this maximum, parts are
+/// made longer. It limits the build time for edges of any length.
 const ADDITIONAL_PARTS: f64 = 20_000.0;
-/// The distances beyond an edge at which other areas are looked for. Neighbours whose borders were
-/// drawn separately may be some metres apart.
+/// The distances beyond an edge at which the search looks for other areas. Neighbours whose borders
+/// were drawn separately may be some metres apart.
 const PROBES_MM: [f64; 3] = [1_000.0, 10_000.0, 100_000.0];
-/// The distances up to which a circle may reach: the circle ends before the first of them that is in
-/// an area of the layer.
+/// The distances up to which a circle may reach. The circle ends before the first of these
+/// distances at which there is an area of the layer.
 const DIAMETERS_MM: [f64; 5] = [100_000.0, 250_000.0, 500_000.0, 1_000_000.0, 2_000_000.0];
 
-/// What lies beyond an edge.
+/// The kind of surface beyond an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Beyond {
-    /// Open coast, or the end of what the dataset knows.
+    /// Open coast, or a region for which the dataset has no data.
     OpenCoast,
     /// Land that is in no area of the layer.
     Uncovered,
@@ -57,9 +57,9 @@ enum Beyond {
 /// The edges of one boundary beyond which land begins.
 #[derive(Debug)]
 pub(in crate::index) struct LandEdges {
-    /// The edges beyond which land begins; `None` if these are all edges of the boundary.
+    /// The edges beyond which land begins; `None` if land begins beyond all edges of the boundary.
     land: Option<EdgeTree>,
-    /// The edges beyond which land begins that is in no area of the layer.
+    /// The edges beyond which there is land in no area of the layer.
     uncovered: EdgeTree,
 }
 
@@ -74,16 +74,16 @@ impl LandEdges {
         self.land.as_ref().unwrap_or(all)
     }
 
-    /// Returns the tree of the edges beyond which land begins that is in no area of the layer.
+    /// Returns the tree of the edges beyond which there is land in no area of the layer.
     pub(super) fn uncovered(&self) -> &EdgeTree {
         &self.uncovered
     }
 }
 
-/// What determines whether land lies beyond the edges of a layer.
+/// The data that determine whether there is land beyond the edges of a layer.
 struct LandFinder<'f, F> {
     layer: &'f CellIndex,
-    /// The statistical areas; `None` if the dataset has none.
+    /// The statistical areas; `None` if the dataset has no statistical areas.
     statistical: Option<&'f CellIndex>,
     has_postcode_within: F,
 }
@@ -95,12 +95,12 @@ struct CandidateEdge {
     edge: Edge,
     /// Whether the edge occurs more than once in the layer.
     is_shared: bool,
-    /// Whether a postcode that is in no area of the layer is near the edge. Most edges have none, so
-    /// their parts are not tested.
+    /// Whether a postcode that is in no area of the layer is near the edge. Most edges have no such
+    /// postcode, so their parts are not tested.
     has_postcodes: bool,
 }
 
-/// The middle of a part of an edge, and a direction across the edge, of length 1.
+/// The middle of a part of an edge, and a vector of length 1 across the edge.
 #[derive(Debug, Clone, Copy)]
 struct Crossing {
     middle: [f64; 2],
@@ -167,8 +167,8 @@ impl<F: Fn(BritishGrid, f64) -> bool> LandFinder<'_, F> {
         (self.has_postcode_within)(centre, radius_mm / super::MM_PER_M)
     }
 
-    /// Calls `visit` with the parts of an edge and with what lies beyond them. Parts side by side with
-    /// the same result are one part.
+    /// Calls `visit` with the parts of an edge and the kind of surface beyond each part. Adjacent
+    /// parts with the same result are combined.
     fn classify(
         &self,
         candidate: &CandidateEdge,
@@ -176,8 +176,8 @@ impl<F: Fn(BritishGrid, f64) -> bool> LandFinder<'_, F> {
         mut visit: impl FnMut(Edge, Beyond),
     ) {
         let edge = &candidate.edge;
-        // What lies beyond the middle of a border that two areas share vertex for vertex is the
-        // other area, all along the border.
+        // If two areas share an edge exactly and the other area is beyond its middle, the other
+        // area is beyond the whole edge.
         if candidate.is_shared && self.beyond(candidate, 0.5) == Beyond::Area {
             visit(*edge, Beyond::Area);
             return;
@@ -196,7 +196,8 @@ impl<F: Fn(BritishGrid, f64) -> bool> LandFinder<'_, F> {
         visit_part(edge, (fraction(start, 0.0), 1.0), current, &mut visit);
     }
 
-    /// Returns what lies beyond a point of an edge, given by its fraction of the edge.
+    /// Returns the kind of surface beyond a point of an edge. The point is given as a fraction of
+    /// the edge.
     fn beyond(&self, candidate: &CandidateEdge, fraction: f64) -> Beyond {
         let crossing = Crossing {
             middle: candidate.edge.point_at(fraction),
@@ -207,11 +208,11 @@ impl<F: Fn(BritishGrid, f64) -> bool> LandFinder<'_, F> {
             .iter()
             .filter(|side| !contains(self.layer, side.point(PROBES_MM[0]), candidate.boundary));
         let beyond = outer_sides.map(|side| self.beyond_side(candidate, side));
-        // If the area is on both sides, nothing begins at the edge.
+        // If the area is on both sides of the edge, no other surface begins at the edge.
         beyond.max().unwrap_or(Beyond::OpenCoast)
     }
 
-    /// Returns what lies beyond an edge, on a side of the edge that is outside the area.
+    /// Returns the kind of surface on a side of an edge that is outside the area.
     fn beyond_side(&self, candidate: &CandidateEdge, side: &Crossing) -> Beyond {
         let mut probes: Vec<MmCoord> = Vec::with_capacity(PROBES_MM.len());
         for point in PROBES_MM.map(|distance_mm| side.point(distance_mm)) {
@@ -306,7 +307,7 @@ fn repeated(mut edges: Vec<Edge>) -> Vec<Edge> {
         .collect()
 }
 
-/// Returns the boundaries of any date that cover a point.
+/// Returns the boundaries on all dates that cover a point.
 fn covering(cells: &CellIndex, point: MmCoord) -> Vec<u32> {
     let mut covering = Vec::new();
     cells.covering(point, &mut covering);
@@ -440,7 +441,8 @@ mod tests {
         };
         assert_eq!(with((11.99, 5.05)), Some(100.0));
         assert_eq!(with((12.01, 5.05)), None);
-        // Beside the point, a postcode is in the circle only if it is far enough beyond the edge.
+        // A postcode to the side of the point is in the circle only if it is far enough beyond the
+        // edge.
         assert_eq!(with((11.0, 6.04)), Some(100.0));
         assert_ne!(with((10.1, 6.04)), Some(100.0));
         // These postcodes are behind the edge.
@@ -470,7 +472,7 @@ mod tests {
             let layer = layer(ring(bay_km), ring(bay_km), &[postcode]);
             distances_m(&layer, 3.05, 0.4 + bay_km).1
         };
-        // The land south of the southern arm is beyond its southern edge only.
+        // The land south of the southern arm is only beyond the southern edge of that arm.
         assert_eq!(to_land_m(0.3), Some(700.0));
         assert_eq!(to_land_m(0.05), Some(450.0));
     }

@@ -3,10 +3,10 @@
 //!
 //! All geometry is in whole millimetres of the British National Grid, and every point on a border
 //! belongs to exactly one side of the border ([`edge`]). [`cells`] finds the boundaries that cover
-//! a point and the edges near it, and uses [`crossing_tree`] where edges are too dense for cells.
-//! [`edge_tree`] measures the distance to the edges of one boundary, and an R-tree of bounding
-//! boxes finds the boundary nearest to a point that is outside all boundaries. [`land_edges`]
-//! distinguishes borders from open coast.
+//! a point and the edges near the point. It uses [`crossing_tree`] where edges are too dense for
+//! cells. [`edge_tree`] measures the distance to the edges of one boundary, and an R-tree of
+//! bounding boxes finds the boundary nearest to a point that is outside all boundaries.
+//! [`land_edges`] distinguishes borders from open coast.
 
 mod cells;
 mod crossing_tree;
@@ -28,7 +28,7 @@ pub(super) use land_edges::LandEdges;
 
 const MM_PER_M: f64 = 1_000.0;
 /// The factor by which the distance to a bounding box is multiplied, so that the product never
-/// exceeds the distance to an edge in the box, however both are rounded.
+/// exceeds the distance to an edge in the box, however the two distances are rounded.
 const ROUND_DOWN: f64 = 1.0 - 1e-9;
 
 /// A spatial index of boundaries.
@@ -77,16 +77,17 @@ impl EdgeIndex {
 }
 
 impl BoundaryIndex {
-    /// Builds the index of boundaries. The rings need not be valid: a ring that crosses itself
-    /// contains the points around which it winds an odd number of times.
+    /// Builds the index of boundaries. The rings do not need to be valid: a ring that crosses
+    /// itself contains the points around which it winds an odd number of times.
     pub fn build(boundaries: Vec<Boundary>) -> BoundaryIndex {
         let index = BoundaryIndex::deferred(boundaries);
         index.prepare();
         index
     }
 
-    /// Builds an index whose edges are indexed by [`BoundaryIndex::prepare`], or else by the first
-    /// search. Many boundaries are only displayed, and their edges would take most of the memory.
+    /// Builds an index whose edges are indexed later, by [`BoundaryIndex::prepare`] or by the first
+    /// search. Many boundaries are only displayed, and an index of their edges would take most of
+    /// the memory.
     pub(super) fn deferred(boundaries: Vec<Boundary>) -> BoundaryIndex {
         BoundaryIndex {
             edges: OnceLock::new(),
@@ -135,7 +136,7 @@ impl BoundaryIndex {
 
     /// Calls `visit` with the index of each point in `points` and the boundaries that cover it on a
     /// day, in ascending order. If there are many boundaries, this function is faster than looking
-    /// up one point after another.
+    /// up the points one after another.
     pub fn for_each_covering(
         &self,
         points: &[BritishGrid],
@@ -167,15 +168,15 @@ impl BoundaryIndex {
         edge_tree.distance_2(to_mm(point), f64::INFINITY).sqrt() / MM_PER_M
     }
 
-    /// Returns whether any boundary, of any date, covers the point.
+    /// Returns whether any boundary covers the point on any date.
     pub(super) fn covers_on_any_date(&self, point: BritishGrid) -> bool {
         let mut covering = Vec::new();
         self.edges().cells.covering(to_mm(point), &mut covering);
         !covering.is_empty()
     }
 
-    /// Returns whether the boundary, whatever its period, covers the point or has an edge at most
-    /// `within_m` metres away.
+    /// Returns whether the boundary covers the point or has an edge at most `within_m` metres from
+    /// it. The period of the boundary is ignored.
     pub(super) fn is_within_on_any_date(
         &self,
         boundary: u32,
@@ -193,8 +194,9 @@ impl BoundaryIndex {
         self.edges().edge_trees[boundary as usize].distance_2(to_mm(point), within_2) < within_2
     }
 
-    /// Sets the result of [`BoundaryIndex::find_land_edges`]. Until then, land begins beyond every
-    /// edge. An empty result, of a layer whose distances are not measured, is not set.
+    /// Sets the result of [`BoundaryIndex::find_land_edges`]. Until then, land is assumed beyond
+    /// every edge. An empty result is not set, because it is that of a layer whose distances are
+    /// not measured.
     pub(super) fn set_land_edges(&self, land_edges: Vec<LandEdges>) {
         if !land_edges.is_empty() {
             // Layers that share the boundaries have the same result.
@@ -213,7 +215,7 @@ impl BoundaryIndex {
     }
 
     /// Returns the distance in metres from the point to the nearest edge of the boundary beyond
-    /// which land begins; `None` if there is only open coast around the area.
+    /// which land begins; `None` if the whole boundary is open coast.
     pub(super) fn distance_to_land_m(&self, boundary: u32, point: BritishGrid) -> Option<f64> {
         let all = &self.edges().edge_trees[boundary as usize];
         let edges = self.land_edges_of(boundary);
@@ -223,7 +225,7 @@ impl BoundaryIndex {
     }
 
     /// Returns the distance in metres from the point to the nearest edge of the boundary beyond
-    /// which land begins that is in no area of the layer, if the edge is nearer than `within_m`.
+    /// which there is land in no area of the layer, if that edge is nearer than `within_m`.
     pub(super) fn distance_to_uncovered_land_m(
         &self,
         boundary: u32,
@@ -237,8 +239,8 @@ impl BoundaryIndex {
     }
 
     /// Returns the boundaries valid on a day that have an edge nearer than `within_m` metres to the
-    /// point, each with the distance to its nearest edge: the nearest first, equal distances in
-    /// ascending order of boundary.
+    /// point, each with the distance to its nearest edge: the nearest boundaries first, and
+    /// boundaries at equal distances in ascending order.
     pub fn boundaries_within(
         &self,
         point: BritishGrid,
@@ -269,7 +271,7 @@ impl BoundaryIndex {
         near.into_iter().map(to_metres).collect()
     }
 
-    /// Returns the boundaries of any date that cover the point or have an edge nearer than
+    /// Returns the boundaries on all dates that cover the point or have an edge nearer than
     /// `within_m` metres, and possibly some other boundaries, in ascending order.
     pub(super) fn near_on_any_date(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
         let point_mm = to_mm(point);
@@ -288,7 +290,7 @@ impl BoundaryIndex {
     }
 
     /// Returns the boundary valid on a day that has the nearest edge, and the distance to that edge
-    /// in metres. If several boundaries are equally near, the first of them is returned.
+    /// in metres. If several boundaries are equally near, returns the first of them.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
         let point_mm = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
@@ -316,9 +318,9 @@ impl BoundaryIndex {
     }
 }
 
-/// Returns the edges of a boundary's rings, in their order. An edge that occurs an even number of
-/// times, such as one that a ring follows in both directions, is omitted, because it bounds
-/// nothing.
+/// Returns the edges of a boundary's rings in the order of the rings. An edge that occurs an even
+/// number of times is omitted, because it bounds nothing. For example, a ring may follow an edge in
+/// both directions.
 fn edges_of(boundary: &Boundary) -> Vec<Edge> {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     let edges = rings.flat_map(|ring| {
@@ -388,8 +390,8 @@ mod tests {
         }
     }
 
-    /// Builds two neighbours with a crooked border, and a lake in the left area, with an island
-    /// that is an area of its own.
+    /// Builds two neighbours with a crooked border, and a lake in the left area. An island in the
+    /// lake is a separate area.
     fn sample_index() -> BoundaryIndex {
         BoundaryIndex::build(vec![
             boundary(
@@ -738,7 +740,7 @@ mod tests {
         assert!(files.len() >= 9, "{}", files.len());
         for file in files {
             let boundary_index = BoundaryIndex::build(read_geojson(&file.expect("a file").path()));
-            // Each edge is counted once, however many areas it bounds.
+            // Each edge is counted only once, even if it bounds several areas.
             let edges: BTreeSet<&Edge> = boundary_index
                 .edges()
                 .edge_trees
@@ -748,7 +750,7 @@ mod tests {
             let edges = edges.len();
             let (slots, crowded) = boundary_index.edges().cells.block_and_crowded_counts();
             assert_eq!(crowded, 0);
-            // At least half of the fixed part of the budget is left.
+            // At least half of the fixed part of the budget remains.
             assert!(
                 slots <= 12 * edges + (1 << 15),
                 "{slots} slots, {edges} edges"
@@ -781,8 +783,8 @@ mod tests {
             .collect()
     }
 
-    /// Checks that long edges close together take memory in proportion to their number, and that
-    /// look-ups near them remain exact.
+    /// Checks that the memory for long edges close together is proportional to the number of edges,
+    /// and that look-ups near them remain exact.
     #[test]
     fn dense_edges_take_linear_memory_and_lookups_stay_exact() {
         let rotated: Vec<(i32, i32)> = comb(4_000).iter().map(|&(x, y)| (x - y, x + y)).collect();

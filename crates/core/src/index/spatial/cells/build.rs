@@ -1,18 +1,19 @@
-//! The build of a cell index: which squares are divided, and what each cell stores.
+//! Builds a cell index: determines which squares are divided and what each cell stores.
 //!
-//! A square with many edges is divided. Long edges side by side, such as the teeth of a comb, would
-//! create cells without limit: each quarter of a square contains half of the square's edges, so the
-//! total number of edges doubles with each division. A square is therefore *crowded* if it has many
-//! edges that division does not spread out. It then stores the boundaries that cover all of it and
-//! the boundaries that have edges in it, instead of the edges.
+//! A square with many edges is divided. Long parallel edges, such as those of the teeth of a comb,
+//! would create an unlimited number of cells: each quarter of a square contains half of the
+//! square's edges, so the total number of edges doubles with each division. A square is therefore
+//! *crowded* if it has many edges and dividing it would not spread them over its quarters. Instead
+//! of edges, a crowded square stores the boundaries that cover the whole square and the boundaries
+//! that have edges in it.
 //!
 //! The number of records and tables, and the size of the root, are also limited in proportion to
-//! the number of edges. The number of edges therefore bounds memory and build time, whatever the
-//! shape of the areas. No embedded layer has a crowded square.
+//! the number of edges. Memory and build time are therefore limited by the number of edges,
+//! whatever the shape of the areas. The embedded layers have no crowded squares.
 //!
-//! Cells of 3 to 12 edges and roots of 8 to 128 squares per edge were measured. With 34,753 areas,
-//! the differences are small. With 106 areas, look-ups are a quarter faster if the root has four
-//! times as many squares.
+//! Measurements were made for cells of 3 to 12 edges and for roots of 8 to 128 squares per edge.
+//! With 34,753 areas, the differences are small. With 106 areas, look-ups are a quarter faster if
+//! the root has four times as many squares.
 
 use std::collections::HashMap;
 
@@ -24,10 +25,11 @@ use super::{CellIndex, CrowdedSquare};
 use crate::index::spatial::crossing_tree::CrossingTree;
 use crate::index::spatial::edge::{Edge, EdgeClip, MmCoord};
 
-/// A cell with more edges than this is divided, unless it is as small as [`CELL_BITS_MIN`] allows.
+/// The maximum number of edges in a cell. A cell with more edges is divided, unless it has the
+/// minimum size ([`CELL_BITS_MIN`]).
 const RECORD_EDGES_MAX: usize = 6;
-/// Cells of 2^8 mm (26 cm) are not divided, because more than [`RECORD_EDGES_MAX`] edges may meet
-/// at a vertex.
+/// The binary logarithm of the minimum side of a cell: 2^8 mm (26 cm). Smaller cells would not
+/// help, because more than [`RECORD_EDGES_MAX`] edges may meet at a vertex.
 const CELL_BITS_MIN: u32 = 8;
 /// The approximate number of squares in the root for each edge, within the following limits.
 const ROOT_CELLS_PER_EDGE: usize = 64;
@@ -42,8 +44,8 @@ const ROOT_TOUCHES_MIN: usize = 1 << 20;
 /// ([`BLOCKS_PER_EDGE`]) is used up.
 const UNCROWDED_EDGES_MAX: usize = 32;
 /// A square with more edges is crowded unless the edge counts of its quarters add up to less than
-/// 7/4 of its own. A line across a square touches two or three of its quarters, but each vertex of
-/// a border is in only one quarter.
+/// 7/4 of the square's own edge count. A line across a square touches two or three of its quarters,
+/// but each vertex of a border is in only one quarter.
 const DIVISION_RATIO_MAX: (usize, usize) = (7, 4);
 /// The budget of blocks for records and tables: the number of blocks for each edge, and a constant
 /// number of additional blocks. The embedded layers take 6 to 9 blocks for each edge.
@@ -69,7 +71,7 @@ impl CellIndex {
             shared,
         };
         builder.fill_root(&mut root);
-        // While they grew, they may have reserved twice what they need.
+        // While the vectors grew, they may have reserved twice the memory that they need.
         builder.tables.shrink_to_fit();
         builder.records.shrink_to_fit();
         CellIndex {
@@ -91,7 +93,7 @@ struct CellIndexBuilder {
     records: Vec<RecordBlock>,
     boundary_lists: Vec<u32>,
     crowded: Vec<CrowdedSquare>,
-    /// The number of blocks left in the budget.
+    /// The number of remaining blocks in the budget.
     blocks_left: usize,
 }
 
@@ -132,8 +134,9 @@ impl CellIndexBuilder {
         }
     }
 
-    /// Returns the boundaries that cover the corner of the next square to the west of `square`: the
-    /// path east along the row from that corner crosses only edges that touch `square`.
+    /// Returns the boundaries that cover the corner of the next square to the west of `square`.
+    /// They can be derived, because the path east along the row from that corner crosses only edges
+    /// that touch `square`.
     fn corner_boundaries_west_of(
         &self,
         square: AlignedSquare,
@@ -148,8 +151,8 @@ impl CellIndexBuilder {
         self.boundaries_covering([west - 1, last[1]], edges, &clips, corner_boundaries)
     }
 
-    /// Fills the part of the grid in a square, given the edges that touch the square and, in order,
-    /// the boundaries that cover its corner.
+    /// Fills the part of the grid in a square, given the edges that touch the square and the sorted
+    /// boundaries that cover its corner.
     fn fill_square(
         &mut self,
         grid: &mut CellGrid,
@@ -190,7 +193,7 @@ impl CellIndexBuilder {
         }
     }
 
-    /// Returns, for each quarter of a square, the edges that touch it.
+    /// Returns the edges that touch each quarter of a square.
     fn edges_by_quarter(&self, square: AlignedSquare, edges: &[u32]) -> [Vec<u32>; 4] {
         square.quarters().map(|quarter| {
             let (low, high) = quarter.buffered();
@@ -359,8 +362,8 @@ fn is_spread(edges: &[u32], quarters: &[Vec<u32>; 4]) -> bool {
 }
 
 impl CellGrid {
-    /// Creates the root over the bounding box of all edges, with squares of a size that suits the
-    /// number of edges.
+    /// Creates the root over the bounding box of all edges, with a size of squares that depends on
+    /// the number of edges.
     fn root_for(edges: &[Edge]) -> CellGrid {
         let ends = || edges.iter().flat_map(|edge| [edge.low, edge.high]);
         let range = |axis: usize| {
@@ -423,7 +426,7 @@ impl SharedEdges {
             starts: vec![0],
             owners: Vec::new(),
         };
-        // If an edge occurs more than once in a boundary, it occurs an odd number of times, so one
+        // If an edge occurs several times in a boundary, it occurs an odd number of times, so one
         // occurrence is retained.
         all.dedup();
         for same in all.chunk_by(|a, b| a.0 == b.0) {
@@ -443,7 +446,7 @@ impl SharedEdges {
 
 /// The edges that touch each square of an extent.
 struct EdgesBySquare {
-    /// The start of each square's edges in `edges`, by the square's offset.
+    /// The index in `edges` at which each square's edges start, by the square's offset.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }

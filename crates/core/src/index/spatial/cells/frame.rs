@@ -5,14 +5,14 @@ use std::ops::Range;
 use super::record::CellRef;
 use crate::index::spatial::edge::MmCoord;
 
-/// The south-west corner of the outermost square. Every position is in that square, and its
-/// north-east corner is beyond all positions.
+/// The south-west corner of the outermost square. Every position is in that square, and the
+/// square's north-east corner is beyond all positions.
 const EXTENT_ORIGIN_MM: i32 = -(1 << 28);
 pub(super) const EXTENT: AlignedSquare = AlignedSquare {
     corner: [EXTENT_ORIGIN_MM, EXTENT_ORIGIN_MM],
     side_bits: 31,
 };
-/// A table has 2^3 × 2^3 squares.
+/// The binary logarithm of the number of columns and rows of a table, which has 2^3 × 2^3 squares.
 pub(super) const TABLE_BITS: u32 = 3;
 pub(super) const TABLE_SIDE: usize = 1 << TABLE_BITS;
 
@@ -24,8 +24,8 @@ pub(super) struct AlignedSquare {
 }
 
 impl AlignedSquare {
-    /// Returns the north-easternmost point of the square. This point is the corner for the square's
-    /// records.
+    /// Returns the north-easternmost point of the square. This point is the corner to which the
+    /// square's records refer.
     #[inline]
     pub(super) fn north_east(self) -> MmCoord {
         let side = (1_i64 << self.side_bits) - 1;
@@ -60,8 +60,8 @@ impl AlignedSquare {
     }
 }
 
-/// A rectangle of squares of one size, 2^`side_bits` mm, given by its first column and row, which
-/// are counted from the corner of the outermost square.
+/// A rectangle of squares with the same side, 2^`side_bits` mm. The rectangle is given by its first
+/// column and row, which are counted from the corner of the outermost square.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GridExtent {
     pub(super) side_bits: u32,
@@ -84,7 +84,7 @@ impl GridExtent {
     }
 
     /// Returns the lowest and the highest northing of a row of squares, extended by a millimetre on
-    /// either side.
+    /// each side.
     pub(super) fn row_bounds(&self, row: u32) -> (i32, i32) {
         let (low, high) =
             AlignedSquare::from_coords([self.first[0], row], self.side_bits).buffered();
@@ -140,7 +140,7 @@ impl CellGrid {
         }
     }
 
-    /// Sets the cells of the grid that are within a square, or the one cell that contains the
+    /// Sets the cells of the grid that are within a square, or the single cell that contains the
     /// square.
     pub(super) fn fill_square(&mut self, square: AlignedSquare, node: CellRef) {
         let [columns, rows] = self.extent.squares_in((square.corner, square.north_east()));

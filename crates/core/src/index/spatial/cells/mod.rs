@@ -1,5 +1,5 @@
 //! Uses a grid of cells to find the boundaries that cover a point. Each cell stores the answer, or
-//! the few edges from which it follows.
+//! the few edges that determine the answer.
 //!
 //! ```text
 //!   root: squares over the bounding box            a table: a square divided 8 × 8
@@ -20,15 +20,15 @@
 //!
 //! Invariants:
 //!
-//! - Take the path from a point east to the side of its cell, and up that side to the north-east
-//!   corner. If the path crosses the edges of an area an even number of times
+//! - Consider the path from a point east to the side of its cell, and up that side to the
+//!   north-east corner. If the path crosses the edges of an area an even number of times
 //!   ([`EdgeClip::is_crossed`](super::edge::EdgeClip::is_crossed)), the area covers both the point
-//!   and the corner, or neither. If the number is odd, the area covers exactly one of the two.
+//!   and the corner, or neither of them. If the number is odd, the area covers exactly one of them.
 //! - The easternmost corner of each row of the root is in no area. The areas that cover any other
-//!   corner are derived by the rule above from a corner that has already been processed.
-//! - An edge that neighbours share is stored once in a record, with a bit for each area that it
-//!   bounds. If more than 32 boundaries have edges in a cell, a second record follows the first,
-//!   and so on.
+//!   corner are derived from a corner that has already been processed, with the previous rule.
+//! - An edge that neighbours share is stored once in a record, with a bit for each area that the
+//!   edge bounds. If more than 32 boundaries have edges in a cell, a second record follows the
+//!   first, and so on.
 //! - A record contains every edge that comes within a millimetre of its cell. The edges near a
 //!   position are therefore found in the cells around it.
 //! - Cells depend only on rings. Overlaps, holes, multiple parts and several versions of an area
@@ -36,15 +36,14 @@
 //! - A ring that crosses itself contains the points around which it winds an odd number of times.
 //!   It does not cause a panic.
 //! - If a cell consists of several squares of the root or of a table, all of these squares refer to
-//!   the same record. No record is stored twice.
+//!   the same record. The record is stored only once.
 //!
 //! A *crowded* square has too many edges for a record. It lists the boundaries that have edges in
-//! it, and a look-up tests all edges of each of them ([`CrossingTree`]). [`build`] explains which
-//! squares are crowded.
+//! the square, and a look-up tests all edges of each listed boundary ([`CrossingTree`]). [`build`]
+//! explains which squares are crowded.
 //!
 //! A look-up of a random point spends most of its time on two or three cache misses, not on
-//! geometry. In a batch, the cache misses of several points overlap, without a prefetch
-//! instruction.
+//! geometry. In a batch, the cache misses of several points overlap without a prefetch instruction.
 
 mod build;
 mod frame;
@@ -71,8 +70,7 @@ pub(super) struct CellIndex {
     /// The records. Each record is a head, followed by its edges.
     records: Vec<RecordBlock>,
     sets: BoundarySets,
-    /// The boundaries of crowded squares, and of those records whose boundaries do not fit in the
-    /// head.
+    /// The boundaries of crowded squares, and of records whose boundaries do not fit in the head.
     boundary_lists: Vec<u32>,
     crowded: Vec<CrowdedSquare>,
     /// For each boundary, a tree of its edges if any of the edges is in a crowded square.
@@ -82,7 +80,7 @@ pub(super) struct CellIndex {
 /// A square with too many edges for a record.
 #[derive(Debug, Clone, Copy)]
 struct CrowdedSquare {
-    /// The set of boundaries that cover all of the square.
+    /// The set of boundaries that cover the whole square.
     set: u32,
     /// The start and the length of the range of `boundary_lists` that contains the boundaries with
     /// edges in the square.
@@ -124,8 +122,8 @@ impl CellIndex {
     /// Calls `visit` with the index of each point and the boundaries that cover it, in no
     /// particular order.
     ///
-    /// Each step is taken for all points of a batch before the next step, so that their waits for
-    /// memory overlap.
+    /// Each step is performed for all points of a batch before the next step, so that the waits for
+    /// memory of different points overlap.
     pub(super) fn for_each_covering(
         &self,
         points: &[BritishGrid],
@@ -148,7 +146,7 @@ impl CellIndex {
     }
 
     /// Replaces the root's squares with the undivided squares that contain the points, and reads
-    /// the first bytes of their records, so that these are in the processor's cache.
+    /// the first bytes of their records, so that these bytes are in the processor's cache.
     fn descend(&self, cells: &mut [CellRef], points: &[BritishGrid]) {
         let mut bits = self.root.extent.side_bits;
         loop {
@@ -210,9 +208,9 @@ impl CellIndex {
         })
     }
 
-    /// Calls `visit` with every edge that intersects a rectangle, for each boundary that the edge
-    /// bounds, and with some other edges near the rectangle. An edge may be visited more than once.
-    /// `edge_trees` contains the tree of each boundary.
+    /// Calls `visit` with every edge that intersects a rectangle, once for each boundary that the
+    /// edge bounds, and with some other edges near the rectangle. An edge may be visited more than
+    /// once. `edge_trees` contains the tree of each boundary.
     pub(super) fn for_each_edge_near(
         &self,
         edge_trees: &[EdgeTree],

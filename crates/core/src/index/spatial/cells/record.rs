@@ -1,11 +1,11 @@
 //! The encoding of cells: references to their content, records, and sets of boundaries.
 //!
-//! Storing the ends of edges in 16 bits relative to the cell would take half the memory, but has
+//! Storing the ends of edges relative to the cell, in 16 bits, would take half the memory. This has
 //! not been tried.
 
 use crate::index::spatial::edge::{Edge, EdgeClip, MmCoord};
 
-/// The maximum number of boundaries in a record: the number of bits in its masks.
+/// The maximum number of boundaries in a record, which is the number of bits in its masks.
 pub(super) const RECORD_BOUNDARIES_MAX: usize = u32::BITS as usize;
 /// The number of boundaries that fit in the head of a record.
 pub(super) const HEAD_BOUNDARIES_MAX: usize = 4;
@@ -18,11 +18,11 @@ pub(super) struct CellRef(u32);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum CellKind {
-    /// The set of boundaries that cover all of the square.
+    /// The set of boundaries that cover the whole square.
     Set(u32),
     /// The first square of the table into which the square is divided.
     Table(usize),
-    /// The head of the record from which the answer follows.
+    /// The head of the record that determines the answer.
     Record(usize),
     /// A crowded square.
     Crowded(usize),
@@ -66,11 +66,11 @@ impl CellRef {
 /// A head consists of:
 ///
 /// - the number of edges, and whether another record follows
-/// - the set of boundaries that cover all of the cell
+/// - the set of boundaries that cover the whole cell
 /// - the mask of the record's own boundaries that cover the corner
 /// - the number of the record's own boundaries, and the list of these boundaries
 ///
-/// An edge consists of its two ends, its clip, and the mask of the boundaries that it bounds.
+/// An edge consists of its two ends, its clip, and the mask of the boundaries to which it belongs.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
 pub(super) struct RecordBlock(pub(super) [i32; 8]);
@@ -122,7 +122,7 @@ impl RecordBlock {
         self.0[0] = (self.word(0) | CONTINUES).cast_signed();
     }
 
-    /// Returns the set of boundaries that cover all of the cell.
+    /// Returns the set of boundaries that cover the whole cell.
     #[inline]
     pub(super) fn covering_set(&self) -> u32 {
         self.word(1)
@@ -200,7 +200,8 @@ pub(super) fn bits_of(mut mask: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Sets of boundaries. Set 0 is empty; the sets of a single boundary follow, then the larger sets.
+/// Sets of boundaries. Set 0 is empty. The sets of a single boundary follow, and then the larger
+/// sets.
 #[derive(Debug)]
 pub(super) struct BoundarySets {
     pub(super) singleton_count: u32,
