@@ -10,8 +10,8 @@ use catchment::dataset::{self, DatasetSource};
 use catchment::domain::today_in_london;
 use catchment::index::Index;
 
-/// Made-up patients. The third postcode has the letter O instead of a zero, and the last one is the
-/// pseudo postcode for no fixed abode.
+/// Made-up patients. The third postcode contains the letter O instead of a zero, and the last
+/// postcode is the pseudo postcode for no fixed abode.
 const PATIENTS: &str = "\
 nhs_number,postcode,gp_practice_code
 9990000011,LA18 4DB,P81064
@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The format, the delimiter and the columns are detected.
     let request = BatchRequest::new(&index, today_in_london());
 
-    // The input is any `Read` and the output any `Write`: a file, a pipe or, as here, memory.
+    // The input can be any `Read`, and the output can be any `Write`: a file, a pipe or, as in this
+    // example, memory.
     let input = BatchInput::open(PATIENTS.as_bytes(), &request)?;
     let mut output = Vec::new();
     let threads = thread::available_parallelism()?;

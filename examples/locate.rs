@@ -1,5 +1,5 @@
-//! Looks up a postcode in the embedded dataset: the areas of residence, layer by layer, and the
-//! areas by registration of a person who is registered with a practice.
+//! Looks up a postcode in the embedded dataset. Prints the areas of residence in each layer, and
+//! the areas by registration of a person who is registered with a practice.
 //!
 //! Run it with `cargo run --example locate`.
 
@@ -10,7 +10,7 @@ use catchment::domain::{Layer, OdsCode, Postcode, today_in_london};
 use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // `DatasetSource::Folder` reads a dataset of your own.
+    // `DatasetSource::Folder` reads your own dataset.
     let dataset = dataset::read(&DatasetSource::Embedded)?;
     // Build the index once. It never changes, so threads can share it in an `Arc` without a lock.
     let index = Index::build(dataset)?;
@@ -60,7 +60,7 @@ fn print_layers(verb: &str, layers: &[(Layer, LayerResult<'_>)]) {
                     );
                 }
             }
-            // An unknown result is not an empty list: the source does not say.
+            // An unknown result differs from an empty list: the source does not state the result.
             LayerResult::Unknown(reason) => println!("{label} unknown: {}", reason.as_str()),
         }
     }

@@ -1,4 +1,4 @@
-//! Adds the routes of Catchment to an axum app of your own, and serves the app on a free port.
+//! Adds the routes of Catchment to your own axum app, and serves the app on a free port.
 //!
 //! Run it with `cargo run --example mount_router`, and open the URL that it prints.
 
@@ -16,11 +16,12 @@ use tokio::signal::ctrl_c;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The first dataset is the default; requests select the others by version.
+    // The first dataset is the default. Requests select the other datasets by version.
     let store = Arc::new(DatasetStore::load(vec![DatasetSource::Embedded])?);
 
-    // Requests that match no route of yours go to Catchment. Do not use `nest`, because pages link
-    // to paths from the root, and limits and API keys depend on the whole path of a route.
+    // Requests that do not match any of your routes go to Catchment. Do not use `nest`, because
+    // pages link to paths from the root, and limits and API keys depend on the whole path of a
+    // route.
     let app = Router::new()
         .route("/hello", get(async || "a route of your own\n"))
         .fallback_service(http::router(App::new(store)));
@@ -29,10 +30,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     println!("listening on http://{address}/ (press Ctrl+C to stop)");
 
-    // `axum::serve` works, too, but it has no timeouts, and it does not pass on the addresses of
-    // clients, so that all clients share the limits of one client.
+    // `axum::serve` also works, but it has no timeouts. It also does not pass on the addresses of
+    // clients, so all clients would share the limits of one client.
     let limits = ServerLimits {
-        // There is no load balancer that must first see `/health/ready` fail.
+        // No delay is needed, because there is no load balancer that must first see `/health/ready`
+        // fail.
         shutdown_delay: Duration::ZERO,
         ..ServerLimits::default()
     };

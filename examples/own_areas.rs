@@ -11,8 +11,8 @@ use catchment::formats::read_geojson;
 use catchment::geodesy;
 use catchment::index::BoundaryIndex;
 
-/// Two made-up areas with a common border; the western area has a hole. Positions are longitude and
-/// latitude, in this order. `std::fs::read` reads the bytes of a file.
+/// Two made-up areas with a common border. The western area has a hole. Positions are longitudes
+/// and latitudes, in this order. To use your own file, read its bytes with `std::fs::read`.
 const GEOJSON: &[u8] = br#"{"type": "FeatureCollection", "features": [
     {"type": "Feature", "properties": {"id": "west"}, "geometry": {"type": "Polygon", "coordinates": [
         [[-2.80, 54.30], [-2.75, 54.30], [-2.74, 54.33], [-2.75, 54.36], [-2.80, 54.36], [-2.80, 54.30]],
@@ -21,8 +21,8 @@ const GEOJSON: &[u8] = br#"{"type": "FeatureCollection", "features": [
         [[-2.75, 54.30], [-2.70, 54.30], [-2.70, 54.36], [-2.75, 54.36], [-2.74, 54.33], [-2.75, 54.30]]]}}
 ]}"#;
 
-/// Coordinates to look up. The second is a vertex of the common border, which belongs to exactly
-/// one of the two areas. The third is in the hole.
+/// Coordinates to look up. The second point is a vertex of the common border, which belongs to
+/// exactly one of the two areas. The third point is in the hole.
 const COORDINATES: [(f64, f64); 4] = [
     (-2.77, 54.35),
     (-2.74, 54.33),
@@ -31,7 +31,8 @@ const COORDINATES: [(f64, f64); 4] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The name is only for messages. `validated` rejects, for example, a ring that crosses itself.
+    // The file name is used only in messages. `validated` rejects invalid areas, such as an area
+    // with a ring that crosses itself.
     let file = validated(read_geojson("areas.geojson", GEOJSON)?)?;
     let index = BoundaryIndex::build(file_boundaries(file, "id")?);
 

@@ -30,8 +30,8 @@ use catchment_data::fs::{FileAccess, Fingerprint, HashingIo, check_output_file, 
 
 /// The exit status if some rows could not be read.
 const EXIT_BAD_ROWS: u8 = 3;
-/// The exit status that shells report for SIGPIPE (128 + 13): the reader of the output closed the
-/// pipe.
+/// The exit status that shells report for SIGPIPE (128 + 13), if the program that reads the output
+/// has closed the pipe.
 const EXIT_SIGPIPE: u8 = 141;
 /// The number of rows that `--check` shows.
 const PREVIEW_ROWS: usize = 5;
@@ -271,7 +271,8 @@ impl BatchArguments {
         Ok(request)
     }
 
-    /// Adds what follows from the dataset: the output columns and the layers of statistical areas.
+    /// Adds the parts of the request that depend on the dataset: the output columns and the layers
+    /// of statistical areas.
     fn add_dataset(&self, request: &mut BatchRequest, index: &Index) -> Result<()> {
         let columns = OutputColumn::with_defaults(&self.columns, index.manifest());
         request.output_columns = columns.context("--columns")?;
@@ -282,8 +283,8 @@ impl BatchArguments {
         self.source.add_layers(request, index)
     }
 
-    /// Reads the answers of the previous run, if there is one, and returns the name and the fingerprint
-    /// of their file.
+    /// If a previous run is given, reads its answers, and returns the name and the fingerprint of
+    /// their file.
     fn read_previous(
         &self,
         request: &mut BatchRequest,
@@ -301,8 +302,8 @@ impl BatchArguments {
         Ok(Some((file_name(path), file.fingerprint())))
     }
 
-    /// Returns the format that the extension of OUT names, and its delimiter. Before `.gz` or `.zst`,
-    /// there is another extension.
+    /// Returns the format and the delimiter that the extension of OUT specifies. If OUT ends in
+    /// `.gz` or `.zst`, the extension before it specifies the format.
     fn named_output(&self) -> Option<(BatchFormat, Option<Delimiter>)> {
         let name = file_name(self.output.as_deref()?)?.to_ascii_lowercase();
         let name = [".gz", ".zst", ".zstd"]
@@ -322,7 +323,7 @@ impl BatchArguments {
         })
     }
 
-    /// Sets the format of the output if it is a workbook, or if the input is one.
+    /// Sets the format of the output if the output or the input is a workbook.
     fn convert(&self, request: &mut BatchRequest, input_is_workbook: bool) -> Result<()> {
         let name = self.output.as_deref().and_then(file_name);
         let lower = name.unwrap_or_default().to_ascii_lowercase();

@@ -1,4 +1,5 @@
-//! The input file of the commands that look up its rows: where it is, its format and its columns.
+//! The input file of the commands that look up the rows of a file: its path, its format and its
+//! columns.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -90,7 +91,7 @@ pub(super) struct OpenedInput {
     pub(super) reader: Box<dyn Read + Send>,
     /// The same file, if its format needs random access.
     pub(super) random_access: Option<(File, RandomAccess)>,
-    /// Whether the first bytes are those of a workbook.
+    /// Whether the first bytes are the first bytes of a workbook.
     pub(super) is_workbook: bool,
 }
 
@@ -121,8 +122,8 @@ impl DateArguments {
 }
 
 impl InputArguments {
-    /// Returns the request to read the input. The columns of the output, and the layers of
-    /// statistical areas, follow from the dataset, which is read later.
+    /// Returns the request to read the input. The columns of the output and the layers of
+    /// statistical areas are added later, because they depend on the dataset.
     pub(super) fn request(&self, dates: &DateArguments) -> Result<BatchRequest> {
         let as_of = dates.day()?;
         let delimiter = match (self.format, self.delimiter) {
@@ -178,7 +179,7 @@ impl InputArguments {
                 sheet: self.sheet.clone(),
                 ..WorkbookOptions::default()
             },
-            // The previous answers are read when the columns of the input are known.
+            // The previous answers are read later, when the columns of the input are known.
             previous: None,
         })
     }
@@ -259,8 +260,8 @@ impl InputArguments {
         }
     }
 
-    /// Returns the progress bar: percentage, rows, rate and time left. The bar is shown only on a
-    /// terminal.
+    /// Returns the progress bar: percentage, rows, rate and remaining time. The bar is shown only
+    /// on a terminal.
     pub(super) fn bar(
         &self,
         progress: &Arc<BatchProgress>,
@@ -293,7 +294,7 @@ impl InputArguments {
             .with_key(
                 "rows",
                 move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
-                    // An error is ignored, because the line is drawn again at the next tick.
+                    // Ignore an error, because the line is drawn again at the next tick.
                     let count = rows.rows();
                     let noun = if count == 1 { "row" } else { "rows" };
                     let _ = write!(line, "{} {noun}", HumanCount(count));

@@ -14,7 +14,7 @@ use catchment_data::check::{Finding, Severity, check, compare_with_previous, fin
 use catchment_data::dataset::{self, Dataset, DatasetSource};
 use catchment_data::fs::{FileAccess, check_output_file, write_atomically};
 
-/// The maximum number of findings of each kind in the text report; `--json` prints all findings.
+/// The maximum number of findings of each kind in the text report. `--json` prints all findings.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         text_report(&dataset, &findings)
     };
     match io::stdout().lock().write_all(report.as_bytes()) {
-        // It is not an error if the reader closed the pipe.
+        // It is not an error if the program that reads the output has closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(error).context("writing the report");
         }

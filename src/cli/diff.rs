@@ -14,10 +14,10 @@ use catchment_data::diff::{
 };
 use catchment_data::fs::check_output_folder;
 
-/// The maximum number of items of each kind in the text summary; the files of `--output` contain
+/// The maximum number of items of each kind in the text summary. The files of `--output` contain
 /// all items.
 const ITEMS_SHOWN_MAX: usize = 20;
-/// The exit status if the datasets differ, as for diff(1).
+/// The exit status if the datasets differ, which is the same as for diff(1).
 const EXIT_DIFFERENT: u8 = 1;
 
 #[derive(Debug, clap::Args)]
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         text_summary(&difference, same_files)
     };
     match io::stdout().lock().write_all(summary.as_bytes()) {
-        // It is not an error if the reader closed the pipe.
+        // It is not an error if the program that reads the output has closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(error).context("writing the summary");
         }
@@ -197,8 +197,8 @@ fn area_line(area: &AreaChange) -> String {
     }
 }
 
-/// Returns a line for each area. The line has the numbers of statistical areas that were added,
-/// that were removed and that have a different share.
+/// Returns a line for each area. The line contains the numbers of statistical areas that were
+/// added, that were removed and that have a different share.
 fn coverage_lines(difference: &DatasetDifference) -> Vec<String> {
     let of_one_area = difference
         .coverage

@@ -275,7 +275,8 @@ impl ExportFile<'_> {
                 Ok(flows.pairs().len() as u64)
             }
             ExportContent::Tiles => {
-                // The writer seeks back to the header, so the file is hashed when it is complete.
+                // The writer returns to the header to complete it, so the file is hashed when it is
+                // complete.
                 let mut archive = tempfile::tempfile()?;
                 let (layers, day) = (arguments.layers(index)?, arguments.day());
                 let max_zoom = arguments.max_zoom;
@@ -297,8 +298,8 @@ impl ExportFile<'_> {
         }
     }
 
-    /// Returns the manifest as JSON. The manifest contains no time, host or thread count, so it is
-    /// reproducible.
+    /// Returns the manifest as JSON. The manifest is reproducible, because it contains no time,
+    /// host or thread count.
     fn manifest(&self, index: &Index, file: &Fingerprint, count: u64) -> String {
         let dataset = index.manifest();
         let mut body = json!({
@@ -339,7 +340,8 @@ impl ExportArguments {
     /// the date.
     ///
     /// # Errors
-    /// If the dataset does not have a requested layer, or the layer has no boundaries on the date.
+    /// If the dataset does not contain a requested layer, or the layer has no boundaries on the
+    /// date.
     fn layers(&self, index: &Index) -> Result<Vec<Layer>> {
         let has_boundaries = |layer: &Layer| {
             let has_begun = index
@@ -381,7 +383,7 @@ fn count_rows(written: Result<(), TabularError>, progress: &BatchProgress) -> Re
 /// Returns the layer of `--areas-of`.
 ///
 /// # Errors
-/// If the dataset does not have the layer, or its areas may overlap.
+/// If the dataset does not contain the layer, or the areas of the layer may overlap.
 fn layer_of_areas(index: &Index, id: &str) -> Result<Layer> {
     let mut layers = index.layers();
     let found = layers.find(|layer| layer.as_str() == id);

@@ -9,26 +9,26 @@ use super::pmtiles::{ARCHIVE_BYTES_MAX, ArchiveError, TileArchive};
 use catchment_core::domain::Layer;
 use catchment_core::index::Index;
 
-/// The most recently built archive of a dataset.
+/// The archive of a dataset that was built last.
 #[derive(Debug, Default)]
 pub struct ArchiveCache {
     last: Mutex<Option<CachedArchive>>,
 }
 
-/// The layers of an archive in their revisions, and the archive, or `None` if the archive was too
-/// large.
+/// The layers of an archive with their revisions, and the archive. The archive is `None` if it was
+/// too large.
 type CachedArchive = (Vec<LayerRevision>, Option<Arc<TileArchive>>);
 
 impl ArchiveCache {
-    /// Returns the archive of all tiles on a date if it is cached: `Some(None)` if the archive was
-    /// too large.
+    /// Returns the archive of all tiles on a date if it is cached. The result is `Some(None)` if
+    /// the archive was too large.
     pub fn get(&self, index: &Index, day: Date) -> Option<Option<Arc<TileArchive>>> {
         let cached = lock(&self.last);
         let (revisions, archive) = cached.as_ref()?;
         (*revisions == revisions_with_geometry(index, day)).then(|| archive.clone())
     }
 
-    /// Builds the archive of all tiles on a date and caches it in place of the previous archive.
+    /// Builds the archive of all tiles on a date and caches it instead of the previous archive.
     ///
     /// Returns `None` if the archive would be larger than [`ARCHIVE_BYTES_MAX`]. Building takes
     /// seconds, or minutes for a large dataset.
@@ -50,7 +50,7 @@ impl ArchiveCache {
     }
 }
 
-/// Returns every layer that has geometry on a date, in the revision of that date.
+/// Returns every layer that has geometry on a date, with its revision on that date.
 fn revisions_with_geometry(index: &Index, day: Date) -> Vec<LayerRevision> {
     let layers = index.layers();
     let with_geometry = layers.filter(|&layer| index.boundaries(layer, day).next().is_some());

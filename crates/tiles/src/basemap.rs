@@ -1,9 +1,8 @@
 //! The operator's basemap: a PMTiles 3 file. The file may be many gigabytes in size, so only the
 //! necessary parts are read.
 //!
-//! The file is opened once, so a file that replaces it under the same name is ignored until a
-//! restart. If the file is overwritten in place, the next request for a tile detects this and
-//! fails.
+//! The file is opened only once, so a new file with the same name is ignored until a restart. If
+//! the file is overwritten in place, the next request for a tile detects the change and fails.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -23,7 +22,7 @@ use super::pmtiles::ARCHIVE_ZOOM;
 use super::{ContentEncoding, TileCoord};
 pub use catchment_data::fs::sha256_hex;
 
-/// The highest zoom that is served. The address of a tile of a higher zoom could identify a house.
+/// The highest zoom that is served. The URL of a tile at a higher zoom could identify a house.
 pub const BASEMAP_ZOOM_MAX: u8 = ARCHIVE_ZOOM;
 
 /// The length of the header (PMTiles 3, section 3).
@@ -31,23 +30,23 @@ const HEADER_BYTES: usize = 127;
 /// The number of bytes at the start of the file that contain the header and the root directory
 /// (PMTiles 3, section 4).
 const FRONT_BYTES: usize = 16_384;
-/// The maximum number of bytes in a single read, of a tile or a directory.
+/// The maximum number of bytes in a single read of a tile or a directory.
 const READ_BYTES_MAX: usize = 32 << 20;
-/// The limit on cached leaf directories, in bytes.
+/// The maximum total size of cached leaf directories, in bytes.
 const LEAF_DIRECTORIES_BYTES_MAX: usize = 32 << 20;
 /// The maximum number of characters in an attribution, which is usually a line or two.
 const ATTRIBUTION_CHARS_MAX: usize = 300;
 
-/// Why a file cannot be used as a basemap.
+/// The reason why a file cannot be used as a basemap.
 #[derive(Debug, thiserror::Error)]
 pub enum BasemapError {
     /// The file system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The magic number is not that of PMTiles.
+    /// The magic number is not the magic number of PMTiles.
     #[error("not a PMTiles file; `pmtiles convert` converts MBTiles")]
     NotPmtiles,
-    /// The version is not 3.
+    /// The version of the format is not 3.
     #[error("not PMTiles version 3; `pmtiles convert` converts older versions")]
     UnsupportedVersion,
     /// The file is shorter than its header states, perhaps because copying was interrupted.
@@ -55,24 +54,24 @@ pub enum BasemapError {
     Truncated {
         /// The length of the file, in bytes.
         length: u64,
-        /// The length that its header implies, in bytes.
+        /// The length that the header of the file implies, in bytes.
         expected: u64,
     },
-    /// The tiles have a type that cannot be drawn.
+    /// The type of the tiles is not supported.
     #[error("its tiles are {0}; PNG, JPEG, WebP and Mapbox Vector Tiles are supported")]
     TileType(&'static str),
-    /// The tiles have a compression that has no content coding.
+    /// There is no HTTP content coding for the compression of the tiles.
     #[error(
         "the compression of its tiles is not supported; gzip, Brotli, Zstandard and none are supported"
     )]
     TileCompression,
-    /// The directories have a compression that cannot be read.
+    /// The compression of the directories is not supported.
     #[error("the compression of its directories is not supported; gzip and none are supported")]
     DirectoryCompression,
     /// The minimum zoom is higher than [`BASEMAP_ZOOM_MAX`].
     #[error("its tiles start at zoom {0}, but basemaps are shown up to zoom {BASEMAP_ZOOM_MAX}")]
     TooDeep(u8),
-    /// The metadata, which contains the attribution and the vector layers, cannot be parsed.
+    /// The metadata cannot be parsed. It contains the attribution and the vector layers.
     #[error("its metadata is not a JSON object")]
     Metadata,
     /// There is no style for the vector layers.
@@ -122,11 +121,11 @@ pub struct Basemap {
     pub content: BasemapContent,
     /// The compression of the tiles.
     pub tile_encoding: ContentEncoding,
-    /// The minimum and maximum zoom that are served.
+    /// The minimum and the maximum zoom of the served tiles.
     pub zooms: (u8, u8),
-    /// The bounding box in degrees. `None` if the file does not have a bounding box.
+    /// The bounding box in degrees. `None` if the file does not contain a bounding box.
     pub bounds: Option<Rect<f64>>,
-    /// The attribution in plain text; empty if the file does not have an attribution.
+    /// The attribution as plain text; empty if the file does not contain an attribution.
     pub attribution: String,
     /// Hexadecimal digits that identify the file, derived from its first 16 KiB, its metadata and
     /// its length.
@@ -134,7 +133,7 @@ pub struct Basemap {
 }
 
 impl Basemap {
-    /// Opens and checks a file. This function starts an async runtime, so it must not be called
+    /// Opens and checks a file. This function starts an async runtime, so callers must not call it
     /// within another async runtime.
     ///
     /// # Errors
@@ -170,8 +169,8 @@ impl Basemap {
         })
     }
 
-    /// Returns a tile as it is compressed in the file, or `None` if the file does not have the
-    /// tile.
+    /// Returns a tile with the compression that it has in the file, or `None` if the file does not
+    /// contain the tile.
     ///
     /// # Errors
     /// If the file is invalid, or has been overwritten.
@@ -183,7 +182,8 @@ impl Basemap {
     /// Decompresses a tile, for a client that does not accept its encoding.
     ///
     /// # Errors
-    /// If the tile is not compressed as the header says, or is too large.
+    /// If the compression of the tile differs from the compression in the header, or the tile is
+    /// too large.
     pub fn decompress(&self, tile: &[u8]) -> io::Result<Vec<u8>> {
         let reader: Box<dyn Read + '_> = match self.tile_encoding {
             ContentEncoding::Identity => Box::new(tile),
@@ -216,7 +216,7 @@ fn parse_header(front: &[u8], length: u64) -> Result<Header, BasemapError> {
         return Err(BasemapError::UnsupportedVersion);
     }
     // The header contains the offsets and lengths of the file's four sections: root directory,
-    // metadata, leaf directories, tile data.
+    // metadata, leaf directories and tile data.
     let u64_at = |position: usize| {
         u64::from_le_bytes(
             head[position..position + 8]
@@ -278,15 +278,15 @@ fn tile_encoding(compression: Compression) -> Result<ContentEncoding, BasemapErr
     }
 }
 
-/// Returns the bounding box in the header, or `None` if the box is empty, because some writers
-/// leave its values zero.
+/// Returns the bounding box in the header, or `None` if the box is empty. Some writers set all its
+/// values to zero.
 fn bounds(header: &Header) -> Option<Rect<f64>> {
     let (west, south) = (header.min_longitude, header.min_latitude);
     let (east, north) = (header.max_longitude, header.max_latitude);
     (west < east && south < north).then(|| Rect::new((west, south), (east, north)))
 }
 
-/// Returns the text of HTML without its markup; attributions are usually links.
+/// Returns the text of HTML without markup. Attributions are usually links.
 fn plain_text(markup: &str) -> String {
     const ENTITIES: [(&str, &str); 8] = [
         ("&copy;", "©"),
@@ -300,7 +300,7 @@ fn plain_text(markup: &str) -> String {
     ];
     let mut parts = markup.split('<');
     let first = parts.next().unwrap_or_default();
-    // An unterminated tag is dropped with everything after it.
+    // An unterminated tag and all text after it are dropped.
     let others = parts.filter_map(|part| Some(part.split_once('>')?.1));
     let text: String = [first].into_iter().chain(others).collect();
     let text = ENTITIES.iter().fold(text, |text, (entity, character)| {
@@ -332,7 +332,7 @@ impl From<PmtError> for BasemapError {
     }
 }
 
-/// The open file, which is read on threads that may block.
+/// The open file. It is read on threads that may block.
 struct PmtilesFile(Arc<File>);
 
 impl AsyncBackend for PmtilesFile {
@@ -379,13 +379,13 @@ fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A cache of leaf directories by their offset in the file; the oldest is evicted first.
+/// A cache of leaf directories by their offset in the file. The oldest directory is evicted first.
 #[derive(Default)]
 struct LeafDirectoryCache(Mutex<VecDeque<(u64, Directory)>>);
 
 impl LeafDirectoryCache {
-    /// Returns the entry of a tile in a directory if the directory is cached: `Some(None)` if the
-    /// cached directory does not have the tile.
+    /// Returns the entry of a tile in a directory if the directory is cached. The result is
+    /// `Some(None)` if the cached directory does not contain the tile.
     fn find(&self, offset: u64, tile: TileId) -> Option<Option<DirEntry>> {
         let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, directory) = cached.iter().find(|entry| entry.0 == offset)?;

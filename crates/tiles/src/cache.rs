@@ -1,16 +1,16 @@
-//! The cache of one dataset's tiles, dropped with the dataset.
+//! The cache of one dataset's tiles. It is dropped with the dataset.
 //!
 //! - [`TiledLayer`]s, by layer and revision. A revision lasts from one date on which the layer
-//!   changes to the next, so any number of dates share a few revisions. The total size is limited
-//!   in bytes, and the least recently used layer is evicted.
-//! - Tiles of zooms up to [`CACHED_ZOOM_MAX`], each encoded once for every encoding that is
-//!   requested. The total size is limited in bytes. The tiles are in sixteen shards, whose locks
-//!   are held only for a look-up and an `Arc` clone. The CLOCK algorithm evicts the oldest tile
-//!   that has not been used since the hand last passed it.
+//!   changes to the next such date, so there are only a few revisions for any number of dates. The
+//!   total size in bytes is limited, and the least recently used layer is evicted.
+//! - Tiles of zooms up to [`CACHED_ZOOM_MAX`], each compressed once for every requested encoding.
+//!   The total size in bytes is limited. The tiles are in sixteen shards, whose locks are held only
+//!   during a look-up and an `Arc` clone. The CLOCK algorithm evicts the oldest tile
+//!   that has not been used since the algorithm's hand last passed it.
 //!
-//! Tiles of higher zooms are built for each request, which takes microseconds once the layer is
-//! cached. Such tiles cover only a few houses, so caching them would record which locations were
-//! viewed.
+//! Tiles of higher zooms are built for each request. If the layer is cached, this takes
+//! microseconds. Such tiles cover only a few houses, so caching them would record which locations
+//! were viewed.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -31,14 +31,15 @@ use catchment_core::geometry::bbox;
 use catchment_core::index::Index;
 use catchment_data::fs::sha256_hex;
 
-/// The highest zoom whose tiles are cached; such a tile is 1.4 km across in the north of England.
-/// The address of a tile of a higher zoom may reveal where a person lives, and must not be stored.
+/// The highest zoom whose tiles are cached. In the north of England, a tile at this zoom is 1.4 km
+/// across. The URL of a tile at a higher zoom may reveal where a person lives, and must not be
+/// stored.
 pub const CACHED_ZOOM_MAX: u8 = 14;
 
-/// The limit on the cached tiles of one dataset in all encodings, in bytes.
+/// The maximum total size in bytes of one dataset's cached tiles, in all encodings.
 const TILES_BYTES_MAX: usize = 128 << 20;
-/// The limit on the cached layers of one dataset, in bytes: 34,753 LSOAs with all zooms take a
-/// fifth of this limit.
+/// The maximum total size in bytes of one dataset's cached layers. 34,753 LSOAs with all zooms take
+/// a fifth of this size.
 const LAYERS_BYTES_MAX: usize = 512 << 20;
 const SHARD_COUNT: usize = 16;
 
@@ -76,20 +77,21 @@ impl ContentEncoding {
 
     /// Compresses bytes that are sent many times.
     ///
-    /// Of 438 kB of tiles of the embedded layers, gzip leaves 320 kB, Zstandard 310 kB and Brotli
-    /// 301 kB. Brotli's highest quality leaves 292 kB, but takes four times as long.
+    /// 438 kB of tiles of the embedded layers become 320 kB with gzip, 310 kB with Zstandard and
+    /// 301 kB with Brotli. With Brotli's highest quality, they become 292 kB, but compression takes
+    /// four times as long.
     ///
     /// # Panics
-    /// Never, because writing to memory does not fail.
+    /// This function never panics, because writing to memory does not fail.
     pub fn encode(self, bytes: &[u8]) -> Vec<u8> {
         self.encode_at(bytes, CompressionLevels::SMALL)
     }
 
-    /// Compresses bytes that are sent once. The result is a little larger, but compression takes a
-    /// fraction of the time and memory.
+    /// Compresses bytes that are sent once. The result is slightly larger than that of
+    /// [`ContentEncoding::encode`], but compression takes a fraction of the time and memory.
     ///
     /// # Panics
-    /// Never, because writing to memory does not fail.
+    /// This function never panics, because writing to memory does not fail.
     pub fn encode_quickly(self, bytes: &[u8]) -> Vec<u8> {
         self.encode_at(bytes, CompressionLevels::QUICK)
     }
@@ -142,22 +144,22 @@ impl CompressionLevels {
         gzip: 5,
         zstd: 3,
         brotli: 4,
-        // This is 256 KiB, more than any page.
+        // This is 256 KiB, which is more than the size of any page.
         brotli_window_bits: 18,
     };
 }
 
-/// The key of a tile: its layers, each in a revision, and its coordinates.
+/// The key of a tile: its layers with their revisions, and its coordinates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TileKey {
-    /// The layers of the dataset, in the order of answers and without duplicates.
+    /// The layers of the dataset, in the order in which answers list them and without duplicates.
     layers: Box<[LayerRevision]>,
     coord: TileCoord,
 }
 
 impl TileKey {
-    /// Returns the key of a tile of layers on a date. Layers that begin at a higher zoom are left
-    /// out.
+    /// Returns the key of a tile of layers on a date. Layers that begin at a higher zoom are
+    /// omitted.
     pub fn new(index: &Index, layers: &[Layer], day: Date, coord: TileCoord) -> TileKey {
         let has_zoom = |layer: &Layer| coord.z >= super::zoom_min(index, *layer);
         let in_order = index.layers().filter(|layer| layers.contains(layer));
@@ -171,7 +173,7 @@ impl TileKey {
     }
 }
 
-/// A response body, compressed once for each encoding in which it is requested.
+/// A response body, compressed once for each requested encoding.
 #[derive(Debug)]
 pub struct EncodedBody {
     digest: String,
@@ -202,7 +204,7 @@ impl EncodedBody {
         body
     }
 
-    /// Returns whether the body has no bytes. A tile without bytes intersects no area.
+    /// Returns whether the body has no bytes. A tile without bytes does not intersect any area.
     pub fn is_empty(&self) -> bool {
         self.uncompressed().is_empty()
     }
@@ -217,7 +219,7 @@ impl EncodedBody {
         bytes.expect("the uncompressed bytes are always present")
     }
 
-    /// Returns the bytes in an encoding, if the body has been requested in that encoding before.
+    /// Returns the bytes in an encoding, if an earlier request has already compressed the body.
     pub fn encoded_if_cached(&self, encoding: ContentEncoding) -> Option<Bytes> {
         self.by_encoding[encoding as usize].get().cloned()
     }
@@ -230,27 +232,28 @@ impl EncodedBody {
         encoded.clone()
     }
 
-    /// Returns an upper bound on the memory used, in bytes. No encoding is much larger than the
-    /// uncompressed bytes.
+    /// Returns an upper bound on the memory used, in bytes. The bytes in an encoding are never much
+    /// larger than the uncompressed bytes.
     pub fn size_bytes(&self) -> usize {
         ContentEncoding::ALL.len() * (self.uncompressed().len() + 256)
     }
 }
 
-/// Returns the first half of the SHA-256 digest of a body, which is enough to distinguish bodies.
+/// Returns the first half of the SHA-256 digest of a body. Half of the digest is enough to
+/// distinguish bodies.
 fn digest_of(bytes: &[u8]) -> String {
     sha256_hex(bytes)[..32].to_string()
 }
 
-/// The cached tiles of a dataset, and the layers from which the tiles are cut.
+/// The cached tiles of a dataset, and the layers from which the tiles are built.
 #[derive(Debug)]
 pub struct TileCache {
     shards: [Mutex<CacheShard>; SHARD_COUNT],
     hasher: RandomState,
-    /// The layers, the least recently used first.
+    /// The layers. The least recently used layer is first.
     layers: Mutex<Vec<(LayerRevision, Arc<OnceLock<TiledLayer>>)>>,
-    /// The bounding box of each revision of a layer. This map needs no limit, because there is one
-    /// entry per revision.
+    /// The bounding box of each revision of a layer. This map needs no limit, because there is only
+    /// one entry for each revision.
     bounds: Mutex<HashMap<LayerRevision, Option<Rect<f64>>>>,
     tiles_bytes_max: usize,
     layers_bytes_max: usize,
@@ -296,8 +299,8 @@ impl TileCache {
     pub fn build(&self, index: &Index, key: &TileKey) -> MvtResult<Arc<EncodedBody>> {
         let mut bytes = Vec::new();
         for &revision in &key.layers {
-            // A tile is a sequence of layers, so the concatenation of several tiles is a tile with
-            // all their layers.
+            // A tile is a sequence of layers, so concatenating several tiles results in a tile with
+            // all layers of these tiles.
             let layer = self.layer(index, revision);
             let layer = layer.get_or_init(|| tiled_layer(index, revision, |_| true));
             bytes.extend(layer.tile(key.coord)?.unwrap_or_default());
@@ -320,8 +323,8 @@ impl TileCache {
     ) -> Option<WidgetMap> {
         let revision = (layer, index.revision(layer, day));
         if let (Some(id), false) = (focus, index.is_partition(layer)) {
-            // Only this area is drawn, so the other areas, perhaps thousands, need not be
-            // processed.
+            // Only this area is drawn, so it is not necessary to process the other areas, of which
+            // there may be thousands.
             return tiled_layer(index, revision, |other| other == id).widget_map(focus);
         }
         let layer = self.layer(index, revision);
@@ -370,7 +373,7 @@ impl TileCache {
             Some(position) => layers.remove(position).1,
             None => Arc::default(),
         };
-        // Layers grow as their zooms are prepared, so the limit is checked at each use.
+        // Layers grow when their zooms are prepared, so the limit is checked at each use.
         while !layers.is_empty() && layers_size_bytes(&layers) > self.layers_bytes_max {
             layers.remove(0);
         }
@@ -407,18 +410,18 @@ fn tiled_layer(
     TiledLayer::new(layer.as_str(), index.is_partition(layer), areas)
 }
 
-/// Locks a mutex even if it is poisoned. No critical section in this module can panic half-way
+/// Locks a mutex even if it is poisoned. Critical sections in this module cannot panic half-way
 /// through a change.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A shard: one of the parts into which the cached tiles are divided. A shard has its own lock and
-/// its own limit.
+/// A shard, which is one of the parts into which the cached tiles are divided. Each shard has its
+/// own lock and its own limit.
 #[derive(Debug, Default)]
 struct CacheShard {
     tiles: HashMap<TileKey, CacheEntry>,
-    /// The keys of the tiles, the oldest first.
+    /// The keys of the tiles. The oldest key is first.
     order: VecDeque<TileKey>,
     bytes: usize,
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Assigns each area a colour from 0 to `count - 1`; adjacent areas have different colours, if
+/// Assigns each area a colour from 0 to `count - 1`; Adjacent areas have different colours if
 /// `count` colours are enough for this greedy method.
 ///
 /// The colours are used about equally often. `neighbours` contains, for each area, the indices of
@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 pub(crate) fn assign_colours(neighbours: &[BTreeSet<usize>], count: usize) -> Vec<usize> {
     let mut colours: Vec<Option<usize>> = vec![None; neighbours.len()];
     let mut uses = vec![0_usize; count];
-    // The areas with the most neighbours come first, because they have the fewest possible colours
-    // (Welsh and Powell 1967).
+    // Start with the areas that have the most neighbours, because there are the fewest possible
+    // colours for them (Welsh and Powell 1967).
     let mut order: Vec<usize> = (0..neighbours.len()).collect();
     order.sort_by_key(|&area| Reverse(neighbours[area].len()));
     for area in order {

@@ -11,19 +11,19 @@
 //! These invariants hold after every step, so the areas of a partition form a valid coverage at
 //! every zoom and in every tile, without any repair at the end:
 //!
-//! - A border between two areas has the same edges and vertices in both.
-//! - Edges meet only at their ends, and no vertex is nearer than half a unit to an edge that does
-//!   not end in that vertex.
-//! - No ring changes its orientation: a part that becomes too thin disappears on both sides.
+//! - A border between two areas has the same edges and vertices in both areas.
+//! - Edges meet only at their ends, and every vertex is at least half a unit away from every edge
+//!   that does not end at that vertex.
+//! - No ring changes its orientation. If a part becomes too thin, it disappears on both sides.
 //!
 //! If areas may overlap, each area is still valid, and the edges that areas share are still
 //! identical. Sources that are not valid coverages retain overlaps and gaps wider than a unit.
 //!
-//! Tiles are drawn at 512 CSS pixels, as MapLibre does, so a pixel is 8 of the 4,096 units.
-//! Simplification moves a border by at most half a pixel, which is 4 units; rounding to units adds
-//! at most one unit.
+//! Tiles are drawn with a size of 512 CSS pixels, as in MapLibre, so a pixel is 8 of the 4,096
+//! units. Simplification moves a border by at most half a pixel, which is 4 units. Rounding to
+//! units adds at most one unit.
 //!
-//! Rejected:
+//! Rejected alternatives:
 //!
 //! - Simplifying ring by ring opens gaps along borders.
 //! - Rounding each vertex separately makes 12 of the 16 embedded communities invalid at z5.
@@ -60,7 +60,7 @@ use coverage::clip::{ClippedArea, clip};
 use coverage::coverage_topology::{self, CoverageTopology, unproject};
 use coverage::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, EXTENT_BITS, ZoomLevel, widen};
 
-/// The number of units across a tile: the usual extent, and the encoder's default.
+/// The number of units across a tile. This is the usual extent and the default of the encoder.
 pub const EXTENT: i64 = 1 << EXTENT_BITS;
 /// The number of units by which a tile's content extends beyond each side of the tile, so that
 /// strokes are not cut off at the sides.
@@ -68,9 +68,10 @@ pub const BUFFER: i64 = 64;
 /// The highest zoom that is served.
 pub const ZOOM_MAX: u8 = 22;
 /// The version of the encoder. Increase the version whenever the bytes of a tile change, because
-/// the version is part of the addresses of tiles that caches treat as immutable.
+/// caches treat the URLs that contain this version as immutable.
 pub const ENCODER_VERSION: u32 = 3;
-/// The coordinates of a tile that exists: zoom, column from the west and row from the north (XYZ).
+/// The coordinates of a tile that exists: the zoom, the column from the west and the row from the
+/// north (XYZ).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TileCoord {
     z: u8,
@@ -113,7 +114,7 @@ pub struct TileArea<'a> {
     pub provenance: &'a str,
 }
 
-/// One revision of a layer, ready to be cut into tiles.
+/// One revision of a layer, from which tiles can be built.
 ///
 /// Each zoom is prepared when it is first requested, which takes at most 18 ms for an embedded
 /// layer, and 1.3 s for 34,753 LSOAs.
@@ -125,15 +126,15 @@ pub struct TiledLayer {
     levels: [OnceLock<Arc<ZoomLevel>>; DETAIL_ZOOM as usize + 1],
 }
 
-/// The simplified geometry of an area at a zoom, for use outside tiles.
+/// The simplified geometry of an area at a zoom, for uses other than tiles.
 #[derive(Debug, Clone)]
 pub struct AreaOutline {
     /// The area's id.
     pub id: String,
     /// The area's display name.
     pub name: String,
-    /// The exteriors, each with its holes, as longitudes and latitudes (WGS84); rings do not repeat
-    /// their first vertex. The vertices of a border are bit for bit the same in both areas.
+    /// The exteriors, each with its holes, as longitudes and latitudes (WGS84). Rings do not repeat
+    /// their first vertex. The vertices of a border are identical, bit for bit, in both areas.
     pub polygons: Vec<Vec<Vec<Coord<f64>>>>,
     /// The longitude and latitude of a point that marks the area, if the area is too thin to be
     /// drawn.
@@ -181,13 +182,13 @@ impl TiledLayer {
             .get_or_init(|| Arc::new(ZoomLevel::new(&self.topology, zoom)))
     }
 
-    /// Encodes a tile with the areas that intersect it, in the layer's order; `None` if no area
-    /// intersects the tile.
+    /// Encodes a tile with the areas that intersect the tile, in the order of the layer; `None` if
+    /// no area intersects the tile.
     ///
-    /// Features have the attributes `id`, `name`, `provenance` and `mapcolor7`: a number from 0 to
-    /// 6 that differs between areas that share a border, if seven colours are enough. Every area is a
-    /// polygon on at least one tile of each zoom, or a point if the area is thinner than a unit
-    /// everywhere.
+    /// Features have the attributes `id`, `name`, `provenance` and `mapcolor7`. `mapcolor7` is a
+    /// number from 0 to 6 that differs between areas that share a border, if seven colours are
+    /// enough. Every area is a polygon on at least one tile of each zoom, or a point if the area is
+    /// thinner than a unit everywhere.
     ///
     /// # Errors
     /// If the encoder fails, which happens only with more than 2³² values.
@@ -210,8 +211,8 @@ impl TiledLayer {
         Ok(Some(builder.encode()))
     }
 
-    /// Returns the areas that have geometry, simplified for a zoom, in the layer's order. For a
-    /// zoom above 16, the result is the same as for zoom 16.
+    /// Returns the areas that have geometry, simplified for a zoom, in the order of the layer. For
+    /// a zoom above 16, the result is the same as for zoom 16.
     pub fn outlines(&self, zoom: u8) -> Vec<AreaOutline> {
         let level = self.level(zoom);
         let bits = EXTENT_BITS + u32::from(level.zoom);
@@ -291,7 +292,7 @@ fn write_attributes(
     feature.tag("id", attributes.id.as_str())?;
     feature.tag("name", attributes.name.as_str())?;
     feature.tag("provenance", attributes.provenance.as_str())?;
-    // This attribute is for styles. Its name is the one that Natural Earth uses.
+    // This attribute is for styles. Its name is the same as in Natural Earth.
     feature.tag("mapcolor7", attributes.colour)?;
     Ok(())
 }
@@ -300,7 +301,7 @@ fn write_attributes(
 /// of areas, most of them smaller than a pixel.
 const STATISTICAL_ZOOM_MIN: u8 = 7;
 
-/// Returns the lowest zoom whose tiles have the areas of a layer.
+/// Returns the lowest zoom whose tiles contain the areas of a layer.
 pub fn zoom_min(index: &Index, layer: Layer) -> u8 {
     match index.role(layer) {
         Some(LayerRole::Statistical) => STATISTICAL_ZOOM_MIN,
@@ -308,7 +309,7 @@ pub fn zoom_min(index: &Index, layer: Layer) -> u8 {
     }
 }
 
-/// Returns the lowest zoom whose tiles have areas of any of the layers.
+/// Returns the lowest zoom whose tiles contain areas of any of the layers.
 pub fn zoom_min_of(index: &Index, layers: &[Layer]) -> u8 {
     let zooms = layers.iter().map(|&layer| zoom_min(index, layer));
     zooms.min().unwrap_or(0)
@@ -402,7 +403,7 @@ mod tests {
             assert_eq!(TileRange::new(zoom, bounds), expected, "{zoom}");
         };
         let kendal = Rect::new((-2.75, 54.32), (-2.74, 54.33));
-        // The expected values were calculated in Python, in degrees and floating point.
+        // The expected values were calculated in Python, using degrees and floating-point numbers.
         check(8, kendal, 81..=81, 126..=126);
         check(14, kendal, 5_234..=5_235, 8_066..=8_067);
         let world = Rect::new((-180.0, -90.0), (180.0, 90.0));

@@ -1,5 +1,5 @@
-//! PMTiles 3 archives: files that contain all tiles of a set of layers, for a CDN or for use
-//! without a tile server.
+//! PMTiles 3 archives: files that contain all tiles of a set of layers. They are for a CDN, or for
+//! use without a tile server.
 
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 
@@ -17,14 +17,14 @@ use catchment_core::geometry::bbox;
 use catchment_core::index::Index;
 pub use catchment_data::fs::sha256_hex;
 
-/// The default maximum zoom of archives; for higher zooms, readers scale the tiles of this zoom up.
+/// The default maximum zoom of archives. For higher zooms, readers scale up the tiles of this zoom.
 /// The units of this zoom are 35 cm in the middle of Great Britain.
 pub const ARCHIVE_ZOOM: u8 = 14;
 
-/// The limit on the size of an archive that is cached and served, in bytes.
+/// The maximum size in bytes of an archive that is cached and served.
 pub const ARCHIVE_BYTES_MAX: usize = 256 << 20;
 
-/// Why an archive could not be written.
+/// The reason why an archive could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The file could not be written.
@@ -76,8 +76,8 @@ fn write_from(
     let complete_from = zoom_mins.max().unwrap_or(0);
     let bounds = bounds(index, layers, day);
     for z in 0..=zoom_max {
-        // The children of an empty tile are empty too, because its buffer is twice as wide as the
-        // buffers of its children.
+        // The children of an empty tile are also empty, because the tile's buffer is twice as wide
+        // as the buffers of its children.
         let mut coords: Vec<PmtilesCoord> = match z {
             0 => vec![PmtilesCoord::new(0, 0, 0)?],
             _ => children_of(&parents)?,
@@ -94,7 +94,8 @@ fn write_from(
                 archive.add_tile(pmtiles_coord, &body.encoded(ContentEncoding::Gzip))?;
                 tiles += 1;
             }
-            // Below a layer's lowest zoom, a tile may be empty although its children are not.
+            // Below the lowest zoom of a layer, a tile may be empty although its children are not
+            // empty.
             let is_in_bounds =
                 || bounds.is_some_and(|bounds| TileRange::new(z, bounds).contains(x, y));
             if !body.is_empty() || (z < complete_from && is_in_bounds()) {
@@ -205,7 +206,8 @@ fn writer(index: &Index, layers: &[Layer], day: Date, zoom_max: u8) -> PmTilesWr
         .metadata(metadata.to_string())
 }
 
-/// Returns the children of tiles: the four tiles of the next zoom that a tile contains.
+/// Returns the children of tiles. The children of a tile are the four tiles of the next zoom that
+/// the tile contains.
 fn children_of(parents: &[PmtilesCoord]) -> PmtResult<Vec<PmtilesCoord>> {
     let children = |coord: &PmtilesCoord| {
         let (z, x, y) = (coord.z() + 1, 2 * coord.x(), 2 * coord.y());

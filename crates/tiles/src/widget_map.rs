@@ -1,4 +1,4 @@
-//! Paths for the map widget, which shows a layer, or an area and its surroundings, in a single
+//! Paths for the map widget, which shows a layer, or an area and its surroundings, as a single SVG
 //! drawing.
 //!
 //! The paths are made from the same shared edges as tiles, so borders also coincide in widget maps.
@@ -16,23 +16,24 @@ use catchment_core::geodesy::web_mercator;
 use catchment_core::geometry::bbox::{bounding_rect, union};
 use catchment_core::geometry::rings::{Polygon, edges};
 
-/// The zoom at which bounding boxes are measured in order to choose the zoom to draw. A tile unit
+/// The zoom at which bounding boxes are measured to choose the zoom of the drawing. A tile unit
 /// is 22 m wide at latitude 54° N.
 const MEASURING_ZOOM: u8 = 8;
-/// The minimum number of units on the longer side of the focus (the area, or the whole layer). Half
-/// a pixel of a tile is therefore at most 1/1,024 of that side, which is less than a pixel if the
+/// The minimum number of units on the longer side of the focus (the area or the whole layer). Half
+/// a pixel of a tile is therefore at most 1/1,024 of that side. This is less than a pixel if the
 /// map is as wide as a column of text.
 const UNITS_MIN: i64 = 4_096;
-/// The ratio of the longer side of the focus to the margin: around an area, and around a whole
+/// The ratio of the longer side of the focus to the margin: first for an area, then for a whole
 /// layer.
 const MARGIN_DIVISORS: (i64, i64) = (10, 30);
-/// The ratio of the map's longer side to the width of the strip that is drawn beyond each side to
-/// hide clipped edges.
+/// The ratio of the map's longer side to the width of the bleed: the strip that is drawn beyond
+/// each side to hide clipped edges.
 const BLEED_DIVISOR: i64 = 50;
 /// The minimum and maximum ratio of width to height, in hundredths: 3:4 and 8:5.
 const ASPECT_RANGE: (i64, i64) = (75, 160);
 
-/// A map of areas in whole units, x to the east and y to the south (Web Mercator, EPSG:3857).
+/// A map of areas in whole units, with the x axis pointing east and the y axis pointing south (Web
+/// Mercator, EPSG:3857).
 #[derive(Debug, PartialEq)]
 pub struct WidgetMap {
     /// The width in units.
@@ -44,7 +45,7 @@ pub struct WidgetMap {
     /// The upper left corner of the map, in units from the upper left corner of the Web Mercator
     /// square.
     pub corner: Coord<i64>,
-    /// The length in metres that a unit represents in the middle of the map.
+    /// The length in metres that a unit represents at the middle of the map.
     pub metres_per_unit: f64,
     /// The areas on the map, in order of id.
     pub areas: Vec<WidgetArea>,
@@ -122,7 +123,7 @@ impl TiledLayer {
     }
 }
 
-/// Returns the bounding box of the areas of a level that are included and have geometry.
+/// Returns the bounding box of the included areas of a level that have geometry.
 fn bbox_of_areas(level: &ZoomLevel, is_included: impl Fn(usize) -> bool) -> Option<Rect<i64>> {
     let areas = level.areas.iter().enumerate();
     areas
@@ -203,7 +204,8 @@ fn intersection(a: Rect<i64>, b: Rect<i64>) -> Rect<i64> {
     Rect::new(min, max)
 }
 
-/// Returns whether two boxes overlap. Boxes that touch do not; a point in a box does.
+/// Returns whether two boxes overlap. Boxes that only touch do not overlap, but a point in a box
+/// overlaps the box.
 fn overlaps(a: Rect<i64>, b: Rect<i64>) -> bool {
     let (min_a, max_a, min_b, max_b) = (a.min(), a.max(), b.min(), b.max());
     min_a.x < max_b.x && min_b.x < max_a.x && min_a.y < max_b.y && min_b.y < max_a.y
@@ -229,15 +231,15 @@ fn draw(area: &ClippedArea, view: Rect<i64>) -> (String, Coord<i64>) {
     }
 }
 
-/// Writes a ring from `corner`, with relative coordinates, which take a third of the bytes of
-/// absolute coordinates.
+/// Writes a ring from `corner`, with relative coordinates, which take a third of the bytes that
+/// absolute coordinates take.
 fn write_ring(path: &mut String, ring: &[Coord<i64>], corner: Coord<i64>) {
     let (x, y) = (ring[0] - corner).x_y();
     write!(path, "M{x} {y}l").expect("writing to a String");
     for (index, edge) in ring.windows(2).enumerate() {
         let steps: [i64; 2] = (edge[1] - edge[0]).into();
         for (axis, step) in steps.into_iter().enumerate() {
-            // A minus sign separates numbers, so no space is needed before it.
+            // A minus sign separates numbers, so no space is needed before a negative number.
             let space = if step < 0 || (index == 0 && axis == 0) {
                 ""
             } else {
@@ -252,9 +254,9 @@ fn write_ring(path: &mut String, ring: &[Coord<i64>], corner: Coord<i64>) {
 /// The number of equal parts into which scan lines divide an area's height to find a label point.
 const SCAN_DIVISIONS: i64 = 16;
 
-/// Returns the middle of the widest stretch of the area in the view along horizontal scan lines.
+/// Returns the middle of the widest stretch of the area along horizontal scan lines in the view.
 ///
-/// Widths are weighted: a width near the top or bottom counts half as much as a width in the
+/// Widths are weighted: a width near the top or bottom has half the weight of a width in the
 /// middle.
 fn label_point(polygons: &[Polygon], view: Rect<i64>) -> Coord<i64> {
     let bbox = intersection(bbox_of_polygons(polygons), view);
@@ -347,21 +349,21 @@ mod tests {
 
     #[test]
     fn the_label_point_is_where_the_area_is_widest_in_view() {
-        // The area has a narrow stem, and a broad foot that the view cuts off in the east.
+        // The area has a narrow stem and a broad foot. The view cuts off the foot in the east.
         let ring = [(0, 0), (10, 0), (10, 80), (400, 80), (400, 100), (0, 100)];
         let area = vec![vec![ring.map(Coord::from).to_vec()]];
         let view = Rect::new((0, 0), (100, 100));
         let (x, y) = label_point(&area, view).x_y();
         assert_eq!(x, 50);
         assert!((80..100).contains(&y), "{y}");
-        // This area has a hole in the middle, and the label point is beside the hole.
+        // This area has a hole in the middle, and the label point is to the side of the hole.
         let exterior = [(0, 0), (100, 0), (100, 100), (0, 100)];
         let hole = [(20, 5), (20, 95), (90, 95), (90, 5)];
         let rings = [exterior, hole].map(|ring| ring.map(Coord::from).to_vec());
         assert_eq!(label_point(&[rings.to_vec()], view).x, 10);
     }
 
-    /// The length of the equator divided by 2^20.
+    /// The expected value is the length of the equator divided by 2^20.
     #[test]
     fn units_are_a_fraction_of_the_parallel() {
         let unit_m = metres_per_unit(1 << 20, 1 << 19);

@@ -37,7 +37,7 @@ pub(in crate::cli) fn detected_line(detected: &DetectedFormat) -> String {
     format!("reading {}", parts.join("; "))
 }
 
-/// Describes where the header row is, unless it is the first line.
+/// Describes the position of the header row, unless it is the first line.
 fn header_text(detected: &DetectedFormat) -> Option<String> {
     let lines = detected.lines_above_header;
     let word = if detected.sheet.is_some() {
@@ -236,7 +236,8 @@ pub(super) fn summary_to_json(
     ))
 }
 
-/// The manifest of an output file: program, dataset, input, output and parameters.
+/// The manifest of an output file. It describes the program, the dataset, the input, the output and
+/// the parameters.
 pub(super) struct BatchManifest<'m> {
     pub(super) index: &'m Index,
     pub(super) request: &'m BatchRequest,
@@ -244,18 +245,19 @@ pub(super) struct BatchManifest<'m> {
     pub(super) summary: &'m BatchSummary,
     /// The suppression rule of the counts in the manifest, which is also the rule of the summary.
     pub(super) suppression: SuppressionRule,
-    /// The file name without the folder; `None` for standard input.
+    /// The name of the input file without its folder (`None` for standard input), and its
+    /// fingerprint.
     pub(super) input: (Option<String>, Fingerprint),
     pub(super) output: (Option<String>, Fingerprint),
-    /// The answers of the previous run, if the rows were compared with it.
+    /// The file with the answers of the previous run, if the rows were compared with these answers.
     pub(super) previous: Option<(Option<String>, Fingerprint)>,
 }
 
 impl BatchManifest<'_> {
     /// Returns the manifest as JSON.
     ///
-    /// The manifest contains no data from rows, and no time, host or thread count: the same input
-    /// and dataset result in the same manifest.
+    /// The manifest contains no data from rows, and no time, host or thread count. The same input
+    /// and dataset therefore always result in the same manifest.
     pub(super) fn json(&self) -> String {
         let detected = self.detected;
         let count = |count| self.suppression.apply(count);

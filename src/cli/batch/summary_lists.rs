@@ -1,5 +1,5 @@
 //! The lists of the summary that `catchment batch` prints: rows by area, practice and reason, the first
-//! malformed rows, and the comparison with a previous run. Long lists are cut.
+//! malformed rows, and the comparison with a previous run. Long lists are shortened.
 
 use std::fmt::Write;
 
@@ -73,8 +73,8 @@ impl SummaryLists<'_> {
         }
     }
 
-    /// Writes the areas with most rows. `names` has the title and the names of the two counts; the name
-    /// of the second is empty if there are no such counts.
+    /// Writes the areas with most rows. `names` contains the title and the names of the two counts.
+    /// The name of the second count is empty if there is no second count.
     fn write_areas(
         &self,
         areas: &[AreaCount],
@@ -88,7 +88,7 @@ impl SummaryLists<'_> {
         }
         let line = format!("{:<32}{first:>12}{second:>14}", shortened(title, 32));
         writeln!(text, "{}", line.trim_end()).expect(WRITING);
-        // The order must not show what is suppressed.
+        // The order must not reveal suppressed counts.
         let rows = |area: &AreaCount| {
             let counts = [area.residence, area.registration];
             let shown = counts.map(|count| self.suppression.apply(count).unwrap_or(0));
@@ -120,8 +120,8 @@ impl SummaryLists<'_> {
         write_more(reasons.len(), ENTRIES_MAX, text);
     }
 
-    /// Writes where the first rows are that have a malformed text. Line numbers would reveal a
-    /// suppressed count.
+    /// Writes the positions of the first rows with malformed text. If the count is suppressed,
+    /// writes no line numbers, because they would reveal it.
     fn write_lines(&self, what: &str, rows: &LineSample, is_text: bool, text: &mut String) {
         if rows.rows == 0 || !self.suppression.is_none() {
             return;
@@ -159,7 +159,7 @@ impl SummaryLists<'_> {
         }
     }
 
-    /// Writes the number of rows, unless it is 0, and where the first of them are.
+    /// Writes the number of rows, unless it is 0, and the positions of the first rows.
     fn write_sample(&self, label: &str, sample: Option<&LineSample>, text: &mut String) {
         let written = match sample {
             None => writeln!(
@@ -192,7 +192,7 @@ fn cause(change: AnswerChange) -> &'static str {
     }
 }
 
-/// Lists the first lines, and says whether there are more.
+/// Lists the first lines, and states whether there are more.
 fn listed(rows: &LineSample) -> String {
     let lines: Vec<String> = rows.first_lines.iter().map(u64::to_string).collect();
     let more = if rows.rows > lines.len() as u64 {
@@ -209,8 +209,8 @@ fn write_more(entries: usize, entries_max: usize, text: &mut String) {
     }
 }
 
-/// Returns the name of an area in fewer than a number of characters. A name that is cut is followed by
-/// the id, because the start of several names may be the same.
+/// Returns the name of an area, limited to a number of characters. A shortened name is followed by
+/// the id, because several names may have the same start.
 fn area_name(area: &AreaCount, chars_max: usize) -> String {
     let (name, id) = (area.name.as_str(), area.id.as_str());
     match name.chars().count() {
@@ -226,7 +226,7 @@ fn area_name(area: &AreaCount, chars_max: usize) -> String {
     }
 }
 
-/// The minimum number of characters of a name that is cut and followed by the id.
+/// The minimum number of characters of a shortened name that is followed by the id.
 const MINIMUM_CHARS: usize = 10;
 
 /// Shortens a name to a number of characters, the last of which is then an ellipsis.

@@ -14,11 +14,11 @@ use catchment_core::index::Index;
 use catchment_data::dataset;
 use catchment_data::fs::{FolderKind, check_output_folder};
 
-/// The folder of `--static`, which may be written.
+/// The folder of `--static`, after the check that it may be written.
 pub(super) struct StaticOutput<'a> {
-    /// The name that the user gave.
+    /// The path as the user specified it.
     name: &'a Path,
-    /// The folder, after symbolic links.
+    /// The path after resolving symbolic links.
     folder: PathBuf,
 }
 
@@ -37,7 +37,8 @@ impl<'a> StaticOutput<'a> {
 
     pub(super) fn write(&self, arguments: &ExportArguments, index: &Index) -> Result<()> {
         let display = self.name.display();
-        // The list is read first, because making the files takes longer.
+        // Read the list of files first, so that an error is reported before the files are
+        // generated, which takes longer.
         let since = arguments.since.as_deref();
         let earlier = since.map(read_file_list).transpose()?;
         let spinner = (!arguments.quiet).then(Spinner::new);

@@ -1,4 +1,4 @@
-//! Arcs, as in TopoJSON: the edges of a graph joined into chains that run from node to node.
+//! Arcs, as in TopoJSON. An arc is a chain of edges of a graph that runs from node to node.
 //!
 //! ```text
 //!        A │ B                 A node is where the areas on the two sides change: three arcs
@@ -6,7 +6,7 @@
 //!          C                   closed arc.
 //! ```
 //!
-//! Where areas may overlap, arcs that bound no area in common may pass through each other's
+//! If areas may overlap, arcs that do not bound a common area may pass through each other's
 //! vertices without a node.
 
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
@@ -14,7 +14,7 @@ use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 /// A chain of edges with the same areas on each side.
 #[derive(Debug, Clone)]
 pub(super) struct BoundaryArc {
-    /// The points of the arc, as indices into the points of the graph; a closed arc does not repeat
+    /// The points of the arc, as indices into the points of the graph. A closed arc does not repeat
     /// its first point.
     pub(super) points: Vec<u32>,
     pub(super) label: LabelId,
@@ -22,7 +22,7 @@ pub(super) struct BoundaryArc {
     pub(super) is_closed: bool,
 }
 
-/// Joins the edges of a graph into arcs; each edge is part of exactly one arc.
+/// Joins the edges of a graph into arcs. Each edge is part of exactly one arc.
 pub(super) fn build_arcs(graph: &PlanarGraph, labels: &mut FaceLabels) -> Vec<BoundaryArc> {
     let incident = IncidentEdges::new(graph);
     let mut is_used = vec![false; graph.edges.len()];
@@ -31,7 +31,7 @@ pub(super) fn build_arcs(graph: &PlanarGraph, labels: &mut FaceLabels) -> Vec<Bo
         if is_used[edge] {
             continue;
         }
-        // The search goes back to the start of the arc, then forwards along the arc.
+        // The search goes backwards to the start of the arc, then forwards along the arc.
         let seed = HalfEdge {
             edge,
             is_forward: true,
@@ -105,7 +105,8 @@ impl HalfEdge {
 
 /// The edges incident to each point of a graph.
 pub(super) struct IncidentEdges {
-    /// The start of each point's edges in `edges`, and the end of the last point's edges.
+    /// The index in `edges` at which each point's edges start, and the index at which the last
+    /// point's edges end.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }
@@ -141,8 +142,8 @@ impl IncidentEdges {
     /// Returns the edge that continues the arc at the end of a half-edge, or `None` if that end is
     /// a node.
     ///
-    /// The edge must have the same areas on each side, and be the only other edge at that end that
-    /// the arc must not cross.
+    /// The returned edge has the same areas on each side, and is the only other edge at that end
+    /// that the arc must not cross.
     fn continuation(
         &self,
         graph: &PlanarGraph,
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
     use geo::Coord;
 
-    /// Returns the numbers of vertices of the open arcs and of the closed arcs, sorted.
+    /// Returns the sorted numbers of vertices of the open arcs, and those of the closed arcs.
     fn arc_lengths(areas: &[&[(i64, i64)]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
         let mut labels = FaceLabels::new(is_partition);
         let graph = graph_of(areas, &mut labels);
@@ -206,7 +207,8 @@ mod tests {
         let hole: &[(i64, i64)] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
         let mut labels = FaceLabels::new(true);
         let mut graph = graph_of(&[island, outer], &mut labels);
-        // The enclave and the hole share a ring, which has opposite directions in the two areas.
+        // The enclave and the hole share a ring. The direction of the ring is opposite in the two
+        // areas.
         let enclave: Vec<(i64, i64)> = hole.iter().rev().copied().collect();
         for (area, ring) in [(1, hole), (2, &enclave[..])] {
             let label = labels.intern(Box::new([(area, true)]));

@@ -8,14 +8,14 @@
 //!    └──────────┘      to move, and areas that were adjacent remain adjacent.
 //! ```
 //!
-//! Each area is then closed along the boundary. The number of edges that enter a vertex equals the
-//! number of edges that leave it. This determines the flow along the boundary up to a constant,
-//! which is chosen so that the smallest flow is 0. If none of the area's edges meets the boundary,
-//! the size of the area shows whether the boundary is inside the area.
+//! Each area is then closed along the boundary. At each vertex, the number of entering edges equals
+//! the number of leaving edges. This condition determines the flow along the boundary up to a
+//! constant, which is chosen so that the smallest flow is 0. If no edge of the area meets the
+//! boundary, the size of the area shows whether the boundary is inside the area.
 //!
-//! Rejected: clipping ring by ring (Sutherland–Hodgman), as earlier versions did. It leaves
-//! coincident edges along the boundary, and a clipped edge may pass a vertex near the boundary on
-//! the wrong side.
+//! Rejected alternative: clipping ring by ring (Sutherland–Hodgman), which earlier versions used.
+//! It leaves coincident edges along the boundary, and a clipped edge may pass a vertex near the
+//! boundary on the wrong side.
 
 use geo::{BoundingRect, Contains, Coord, Intersects, Line, Rect};
 
@@ -32,8 +32,8 @@ pub(crate) enum ClippedArea {
     Point(Coord<i64>),
 }
 
-/// Clips the areas of a zoom level. Returns the areas that intersect the rectangle, in order, each
-/// with its index.
+/// Clips the areas of a zoom level. Returns the areas that intersect the rectangle, in order and
+/// with their indices.
 ///
 /// The rectangle must be a square. Each unit of the level is `factor` units of the rectangle.
 pub(crate) fn clip(level: &ZoomLevel, rect: Rect<i64>, factor: i64) -> Vec<(usize, ClippedArea)> {
@@ -70,8 +70,8 @@ pub(crate) fn clip(level: &ZoomLevel, rect: Rect<i64>, factor: i64) -> Vec<(usiz
     let perimeter = Perimeter(rect);
     let all_offsets = perimeter.vertex_offsets(edges.iter().flatten());
     for ((index, rings), edges) in crossing.into_iter().zip(edges) {
-        // In a partition, a neighbour's vertex is also a vertex of this area. If areas overlap,
-        // that need not be the case.
+        // In a partition, a neighbour's vertex is also a vertex of this area. If areas overlap, a
+        // vertex on the edge of another area may not be a vertex of that area.
         let offsets = if level.is_partition {
             all_offsets.clone()
         } else {
@@ -91,7 +91,7 @@ fn scale(point: Coord<i32>, factor: i64) -> Coord<i64> {
     widen(point) * factor
 }
 
-/// Returns whether a box is in no hot pixel of the boundary of a rectangle.
+/// Returns whether a box does not intersect any hot pixel of the boundary of a rectangle.
 fn is_strictly_inside(bbox: Rect<i64>, rect: Rect<i64>) -> bool {
     rect.contains(&bbox.min()) && rect.contains(&bbox.max())
 }
@@ -107,8 +107,8 @@ fn scaled_polygons(area: &AreaGeometry, factor: i64) -> Vec<Polygon> {
         .collect()
 }
 
-/// The boundary of a square to which areas are clipped. An offset is a distance along it from the
-/// corner `min`, with the interior on the left.
+/// The boundary of a square to which areas are clipped. An offset is a distance along the boundary
+/// from the corner `min`, with the interior on the left.
 #[derive(Debug, Clone, Copy)]
 struct Perimeter(Rect<i64>);
 
@@ -170,14 +170,14 @@ impl Perimeter {
         offsets
     }
 
-    /// Adds the edges along the boundary that close an area; the result is sorted by [`edge_key`].
+    /// Adds the edges along the boundary that close an area. The result is sorted by [`edge_key`].
     fn close_along(
         self,
         rings: &[Ring],
         mut edges: Vec<Line<i64>>,
         offsets: &[i64],
     ) -> Vec<Line<i64>> {
-        // The number of edges that leave each boundary vertex, minus the number that enter it.
+        // For each boundary vertex, the number of leaving edges minus the number of entering edges.
         let mut net_outgoing: Vec<(i64, i64)> = Vec::new();
         for edge in &edges {
             net_outgoing.extend(self.offset(edge.start).map(|offset| (offset, 1)));
@@ -209,11 +209,11 @@ impl Perimeter {
         edges
     }
 
-    /// Returns whether an area contains all of the boundary, provided that none of the area's edges
-    /// meets the boundary.
+    /// Returns whether an area contains the whole boundary. No edge of the area may meet the
+    /// boundary.
     ///
-    /// If so, the part of the area inside the rectangle is larger than what its edges inside the
-    /// rectangle enclose, by the size of the whole square.
+    /// If it does, the size of the part of the area inside the rectangle exceeds the size that the
+    /// area's edges inside the rectangle enclose, by the size of the whole square.
     fn is_boundary_inside(self, rings: &[Ring], edges: &[Line<i64>]) -> bool {
         let doubled_inside: f64 = rings
             .iter()
@@ -228,8 +228,8 @@ impl Perimeter {
 
     /// Returns twice the area of a ring within the rectangle.
     ///
-    /// Sutherland–Hodgman suffices for this: the coincident edges that it leaves along the sides
-    /// enclose no area.
+    /// The function uses the Sutherland–Hodgman algorithm. The coincident edges that this algorithm
+    /// leaves along the sides do not enclose any area.
     fn doubled_area_inside(self, ring: &[Coord<i64>]) -> f64 {
         let (min, side) = (self.0.min(), self.side() as f64);
         let mut ring: Vec<[f64; 2]> = ring
@@ -328,8 +328,8 @@ impl BoundaryPoints {
                 self.by_side[side].extend(ends.filter(|value| (start..=end).contains(value)));
                 continue;
             }
-            // The intersection is exact, so that both neighbours get the same point, whatever the
-            // direction of their edges.
+            // The intersection is exact, so that the point is the same for both neighbours,
+            // whatever the direction of their edges.
             let (rise, run) = (i128::from(b.y - a.y), i128::from(b.x - a.x));
             let offset = rise * i128::from(fixed - a.x);
             let is_at_or_above =
@@ -407,7 +407,7 @@ impl BoundaryPoints {
     }
 }
 
-/// Swaps the axes where necessary, so that the axis that is constant along a side comes first. This
+/// Swaps the axes if necessary, so that the axis that is constant along a side is first. This
 /// function is its own inverse.
 fn fixed_axis_first(point: Coord<i64>, side: usize) -> Coord<i64> {
     if side < 2 {

@@ -1,15 +1,15 @@
-//! The topology of a layer's areas on a date, independent of zoom: the shared edges, which are
-//! noded and then projected.
+//! The topology of a layer's areas on a date, independent of zoom. It consists of the shared edges,
+//! which are noded and then projected.
 //!
-//! Edges are shared where areas coincide to the millimetre on the British National Grid; a vertex
+//! Areas share an edge if it is identical to the millimetre on the British National Grid. A vertex
 //! of one area that is on an edge of another area becomes a vertex of both areas. The vertices are
 //! projected only after the edges are shared, because a line that is straight in one projection is
 //! curved in another. The middle of a line 1 km long is up to 27 mm from its straight projection at
-//! latitude 54° N, depending on its direction. A border with different vertices on its two sides
-//! would therefore come apart.
+//! latitude 54° N, depending on its direction. If the two sides of a border had different vertices,
+//! the sides would therefore no longer coincide.
 //!
-//! Where the edges of areas cross, which does not happen in a valid partition, the edges are noded
-//! at the intersections.
+//! If the edges of areas cross, they are noded at the intersections. Edges do not cross in a valid
+//! partition.
 
 use std::collections::HashMap;
 
@@ -26,10 +26,10 @@ use catchment_core::geometry::rings::doubled_signed_area;
 pub(crate) const WORLD_BITS: u32 = 36;
 
 /// The maximum number of rounds of noding. Rounding an intersection may make other edges cross, but
-/// one round is enough for all real data so far.
+/// one round has been enough for all real data so far.
 const NODING_ROUNDS_MAX: usize = 8;
 
-/// The shared edges of a layer, in Web Mercator units with y to the south.
+/// The shared edges of a layer, in Web Mercator units, with the y axis pointing south.
 #[derive(Debug)]
 pub(crate) struct CoverageTopology {
     pub(super) graph: PlanarGraph,
@@ -40,7 +40,7 @@ pub(crate) struct CoverageTopology {
 }
 
 impl CoverageTopology {
-    /// Builds the topology. The index of an area is that of its boundary.
+    /// Builds the topology. The index of an area is the index of its boundary.
     pub(crate) fn new(boundaries: &[&Boundary], is_partition: bool) -> CoverageTopology {
         let mut labels = FaceLabels::new(is_partition);
         let mut degrees: HashMap<Coord<i64>, Coord<f64>> = HashMap::new();
@@ -71,7 +71,8 @@ impl CoverageTopology {
     }
 }
 
-/// Builds the graph of boundaries on the British National Grid, in millimetres with y to the south.
+/// Builds the graph of boundaries on the British National Grid, in millimetres, with the y axis
+/// pointing south.
 ///
 /// Exteriors have positive areas, and holes have negative areas. `degrees` receives the longitude
 /// and latitude of every point (WGS84).
@@ -139,7 +140,7 @@ pub(crate) fn unproject(point: Coord<i64>, bits: u32) -> Coord<f64> {
     })
 }
 
-/// Returns the vertices of a ring in millimetres, with y to the south.
+/// Returns the vertices of a ring in millimetres, with the y axis pointing south.
 fn grid_vertices(ring: &[BritishGrid]) -> impl Iterator<Item = Coord<i64>> {
     ring.iter().map(|vertex| Coord {
         x: vertex.easting_mm().into(),
@@ -178,9 +179,9 @@ fn node_crossings(graph: PlanarGraph, labels: &mut FaceLabels) -> PlanarGraph {
     graph
 }
 
-/// Returns the crossings of edges that must not cross. The result has two entries for each
-/// crossing, one for each edge, with the index of the edge and the intersection. The entries are in
-/// order.
+/// Returns the crossings of edges that must not cross. The result contains two entries for each
+/// crossing, one for each of the two edges. An entry consists of the index of the edge and the
+/// intersection. The entries are in order.
 fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, Coord<i64>)> {
     let mut crossings = Vec::new();
     for_each_candidate_pair(graph, |index_a, index_b| {
@@ -196,14 +197,15 @@ fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, Coord
     crossings
 }
 
-/// Calls `visit` once for each pair of edges whose bounding boxes touch (a sweep from west to
-/// east).
+/// Calls `visit` once for each pair of edges whose bounding boxes touch The function sweeps from
+/// west to east.
 fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usize)) {
     let edges = graph.edges.iter();
     let boxes: Vec<Rect<i64>> = edges.map(|edge| graph.line(edge).bounding_rect()).collect();
     let min_y = boxes.iter().map(|bbox| bbox.min().y).min().unwrap_or(0);
     let max_y = boxes.iter().map(|bbox| bbox.max().y).max().unwrap_or(0);
-    // Each horizontal band is swept separately, so that few edges are active at the same time.
+    // Each horizontal band is swept separately, so that only a few edges are active at the same
+    // time.
     let band_count = (boxes.len() / 256).clamp(1, 1_024);
     let band_height = (max_y - min_y) / i64::try_from(band_count).expect("few") + 1;
     let band_of = |y: i64| usize::try_from((y - min_y) / band_height).expect("not above min_y");
@@ -221,8 +223,8 @@ fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usi
             active.retain(|&other| boxes[other].max().x >= min.x);
             for &other in &active {
                 let top = min.y.max(boxes[other].min().y);
-                // A pair is visited only in the first band that has both edges, so that it is
-                // visited once.
+                // A pair is visited only in the first band that contains both edges, so that it is
+                // visited only once.
                 if top <= max.y.min(boxes[other].max().y) && band_of(top) == band {
                     visit(edge, other);
                 }

@@ -11,12 +11,12 @@ use catchment_core::geometry::bbox::bounding_rect;
 /// The grid of points whose coordinates are multiples of a step, and their hot pixels.
 ///
 /// Grid points are expressed in steps. Pixel sides are between whole units, so that every vertex is
-/// strictly inside one pixel; if the step is even, pixels are therefore offset from their points by
+/// strictly inside one pixel. If the step is even, pixels are therefore offset from their points by
 /// half a unit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PixelGrid {
     step: i64,
-    /// The offset of the pixels in half units: 1 if the step is even, otherwise 0.
+    /// The offset of the pixels in half units: 1 if the step is even, and otherwise 0.
     half_units: i64,
 }
 
@@ -47,7 +47,8 @@ impl PixelGrid {
 
     /// Returns whether the segment from `a` to `b`, in units, hits the pixel of a grid point.
     pub(super) fn segment_hits(self, a: Coord<i64>, b: Coord<i64>, point: Coord<i64>) -> bool {
-        // Coordinates are in half units, so that those of the pixel's centre are whole numbers.
+        // Coordinates are in half units, so that the coordinates of the pixel's centre are whole
+        // numbers.
         let centre = |steps: i64| 2 * steps * self.step - self.half_units;
         let (x, y) = (centre(point.x), centre(point.y));
         let is_beside = |start: i64, end: i64, centre: i64| {
@@ -62,7 +63,8 @@ impl PixelGrid {
     }
 }
 
-/// A spatial index of points: square cells, each with the indices of its points.
+/// A spatial index of points. It consists of square cells, each with the indices of the points in
+/// the cell.
 #[derive(Debug)]
 pub(super) struct PointGrid {
     min: Coord<i64>,
@@ -70,8 +72,8 @@ pub(super) struct PointGrid {
     cell_bits: u32,
     columns: usize,
     rows: usize,
-    /// The start of each cell's points in `points`, row by row, and the end of the last cell's
-    /// points.
+    /// The index in `points` at which each cell's points start, row by row, and the index at which
+    /// the last cell's points end.
     starts: Vec<u32>,
     points: Vec<u32>,
 }
@@ -97,7 +99,7 @@ impl PointGrid {
             starts: Vec::new(),
             points: vec![0; points.len()],
         };
-        // The points are sorted by cell with a counting sort.
+        // Sort the points by cell, using a counting sort.
         let cells: Vec<usize> = points
             .iter()
             .map(|point| grid.row(point.y) * grid.columns + grid.column(point.x))
@@ -134,7 +136,8 @@ impl PointGrid {
         &self.points[start..end]
     }
 
-    /// Returns candidates for a box query: every point in the closed box, and some points near it.
+    /// Returns candidates for a box query: every point in the closed box, and some points near the
+    /// box.
     pub(super) fn in_box(&self, bbox: Rect<i64>) -> impl Iterator<Item = u32> {
         let (min, max) = (bbox.min(), bbox.max());
         (self.row(min.y)..=self.row(max.y))
@@ -144,7 +147,7 @@ impl PointGrid {
 
     /// Returns candidates for a segment query: every point within one unit of the segment along
     /// both axes, and some other points near the segment. The ends are in the units of the points,
-    /// but need not be whole numbers.
+    /// but do not need to be whole numbers.
     pub(super) fn near_segment(&self, a: Coord<f64>, b: Coord<f64>) -> impl Iterator<Item = u32> {
         let (top, bottom) = if a.y <= b.y { (a, b) } else { (b, a) };
         let slope = (bottom.x - top.x) / (bottom.y - top.y).max(1e-9);

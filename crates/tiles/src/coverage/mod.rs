@@ -1,5 +1,5 @@
-//! The areas of a layer as a coverage: geometry that is drawn with shared borders, prepared for one
-//! zoom and clipped to one tile. Nothing here knows how tiles are encoded, cached or served.
+//! The areas of a layer as a coverage: geometry with shared borders, which is prepared for a zoom
+//! and clipped to a tile. This module does not depend on the encoding, caching or serving of tiles.
 
 mod arcs;
 pub(super) mod clip;

@@ -7,9 +7,9 @@
 //!     ╱___╲                 ╱____╲
 //! ```
 //!
-//! Such polygons are valid, and GEOS accepts them. But if a third area ends at the same vertex,
-//! `coverage_is_valid` (GEOS 3.14) reports that the third area is inside the polygon, because the
-//! function tests the corner of each ring separately.
+//! Such polygons are valid, and GEOS accepts them. However, if a third area ends at the same
+//! vertex, `coverage_is_valid` (GEOS 3.14) reports that the third area is inside the polygon,
+//! because that function tests the corner of each ring separately.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -33,7 +33,8 @@ pub(super) struct PinchPoint {
     pub(super) position: Coord<i64>,
 }
 
-/// Two adjacent edges at a vertex that have the same areas on each side, and their other ends.
+/// A corner: two adjacent edges at a vertex that have the same areas on each side, given by their
+/// other ends.
 #[derive(Debug, Clone, Copy)]
 struct Corner {
     edges: [u32; 2],
@@ -52,7 +53,7 @@ pub(super) fn separate_touching_rings(
     let point_grid = PointGrid::new(&graph.points);
     let mut is_removed = vec![false; graph.edges.len()];
     let mut raw_edges: Vec<RawEdge> = Vec::new();
-    // At most one corner is cut off in a neighbourhood, because each corner is tested against the
+    // Cut off at most one corner in a neighbourhood, because each corner is tested against the
     // unmodified graph.
     let mut touched: HashSet<u32> = HashSet::new();
     for pinch_point in pinch_points {
@@ -84,7 +85,7 @@ pub(super) fn separate_touching_rings(
     has_changed
 }
 
-/// Returns the corners at a vertex that have the area on one side, smallest first.
+/// Returns the corners at a vertex that have the area on one side, in ascending order of size.
 fn corners_at(
     graph: &PlanarGraph,
     labels: &mut FaceLabels,
@@ -145,7 +146,7 @@ fn corners_at(
     corners
 }
 
-/// Compares directions from `origin` counter-clockwise from the east, with y taken upwards.
+/// Compares directions from `origin` counter-clockwise from the east, with the y axis pointing up.
 fn by_angle(origin: Coord<i64>, a: Coord<i64>, b: Coord<i64>) -> Ordering {
     let is_below = |point: Coord<i64>| (point.y, point.x) < (origin.y, origin.x);
     is_below(a)
@@ -153,8 +154,9 @@ fn by_angle(origin: Coord<i64>, a: Coord<i64>, b: Coord<i64>) -> Ordering {
         .then_with(|| cross(origin, a, b).cmp(&0).reverse())
 }
 
-/// Returns whether a corner can be replaced with the edge between its ends: nothing else is in its
-/// triangle or near that edge, and no ring that is larger than [`DOUBLED_AREA_LOST_MAX`] collapses.
+/// Returns whether a corner can be replaced with the edge between its ends. This is possible if
+/// nothing else is in the triangle of the corner or near that edge, and if no ring larger than
+/// [`DOUBLED_AREA_LOST_MAX`] collapses.
 fn can_cut_off(
     graph: &PlanarGraph,
     labels: &FaceLabels,

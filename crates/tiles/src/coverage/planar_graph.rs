@@ -9,12 +9,13 @@
 //!
 //! Snap rounding moves every vertex to the centre of its hot pixel, and routes every edge through
 //! the centre of each hot pixel that it hits (Hobby 1999; Guibas and Marimont 1998). No vertex
-//! crosses an edge, and parts narrower than a pixel collapse and cancel on both sides alike.
-//! Repeating the rounding until nothing changes leaves every vertex at least half a unit away from
-//! every edge that does not end in that vertex (iterated snap rounding: Halperin and Packer 2002).
+//! crosses an edge. Parts narrower than a pixel collapse and cancel in the same way on both sides.
+//! The rounding is repeated until the graph no longer changes. Every vertex is then at least half a
+//! unit away from every edge that does not end at that vertex (iterated snap rounding: Halperin and
+//! Packer 2002).
 //!
-//! Rounding each vertex separately makes 12 of the 16 embedded communities invalid at z5, and 5 at
-//! z8.
+//! Rounding each vertex separately makes 12 of the 16 embedded communities invalid at zoom 5, and 5
+//! of them at zoom 8.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -23,8 +24,8 @@ use geo::{Coord, Line};
 use super::grid::{PixelGrid, PointGrid};
 use catchment_core::geometry::predicates::sort_along;
 
-/// The indices of the areas that an edge bounds, sorted. Each index has a flag, which states
-/// whether the area is on the left of the edge (y taken upwards).
+/// The indices of the areas that an edge bounds, sorted. Each index has a flag that states whether
+/// the area is on the left of the edge, with the y axis pointing up.
 pub(super) type Faces = Box<[(u32, bool)]>;
 
 /// The id of interned [`Faces`].
@@ -34,7 +35,7 @@ pub(super) type LabelId = u32;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FaceLabels {
     /// Whether the areas form a partition, in which no two edges may cross. If areas may overlap,
-    /// only edges that bound an area in common must not cross.
+    /// only edges that bound a common area must not cross.
     pub(super) is_partition: bool,
     faces: Vec<Faces>,
     ids: HashMap<Faces, LabelId>,
@@ -70,8 +71,8 @@ impl FaceLabels {
         self.intern(reversed)
     }
 
-    /// Returns the neighbours of each area: the areas that share an edge with it. `area_count` is
-    /// the number of areas.
+    /// Returns the neighbours of each area, which are the areas that share an edge with it.
+    /// `area_count` is the number of areas.
     pub(crate) fn neighbours(&self, area_count: usize) -> Vec<BTreeSet<usize>> {
         let mut neighbours = vec![BTreeSet::new(); area_count];
         for faces in &self.faces {
@@ -106,7 +107,7 @@ impl FaceLabels {
     }
 }
 
-/// A labelled edge between two points of a graph, given by their indices.
+/// A labelled edge between two points of a graph, given by the indices of the points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GraphEdge {
     pub(super) from: u32,
@@ -130,14 +131,14 @@ impl PlanarGraph {
 }
 
 /// An edge that has not been merged with other edges between the same points. The fields are the
-/// lower point index, the higher point index, the label, and whether the label is for the direction
-/// from the higher index to the lower index.
+/// lower point index, the higher point index, the label, and a flag that states whether the label
+/// is for the direction from the higher index to the lower index.
 pub(super) type RawEdge = (u32, u32, LabelId, bool);
 
-/// Snap rounds a graph to multiples of `step`; the result is in steps.
+/// Snap rounds a graph to multiples of `step`. The result is in steps.
 ///
 /// The points of the result are sorted by x, then by y. Its edges are sorted and unique, and go
-/// from the lower point index to the higher.
+/// from the lower point index to the higher point index.
 pub(super) fn snap_round(graph: &PlanarGraph, labels: &mut FaceLabels, step: i64) -> PlanarGraph {
     let mut snapped = snap_round_once(graph, labels, PixelGrid::new(step)).0;
     loop {
@@ -195,8 +196,8 @@ fn snap_round_once(
     (PlanarGraph { points, edges }, !hits.is_empty())
 }
 
-/// Returns the hot pixels through which each edge must be routed, other than those of its ends:
-/// pairs of edge index and point index, in order of edges.
+/// Returns the hot pixels through which each edge must be routed, other than the hot pixels of its
+/// ends. The result consists of pairs of edge index and point index, in order of edges.
 fn hot_pixel_hits(
     graph: &PlanarGraph,
     labels: &FaceLabels,
@@ -229,9 +230,9 @@ fn hot_pixel_hits(
     hits
 }
 
-/// For overlapping areas, retains only the hits on points of the edge's own areas. These include
-/// points that an area gains because another edge of the area is routed through them; without such
-/// points, that other edge could be routed across this edge.
+/// For overlapping areas, retains only the hits on points of the edge's own areas. These points
+/// include the points that an area gains because another of its edges is routed through them.
+/// Without such points, that other edge could be routed across this edge.
 fn retain_relevant_hits(
     hits: &mut Vec<(u32, u32)>,
     graph: &PlanarGraph,
@@ -309,7 +310,7 @@ fn merge_labels(duplicates: &[RawEdge], labels: &mut FaceLabels) -> Option<Label
 pub(super) mod tests {
     use super::*;
 
-    /// Builds the graph of areas with one ring each; rings have positive areas.
+    /// Builds the graph of areas with one ring each. The rings must have positive areas.
     pub(in super::super) fn graph_of(
         areas: &[&[(i64, i64)]],
         labels: &mut FaceLabels,

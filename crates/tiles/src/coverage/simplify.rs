@@ -1,5 +1,5 @@
 //! Simplifies arcs: removes vertices as long as no border moves by more than a tolerance and no
-//! edges cross. Vertices whose removal moves the line least are removed first.
+//! edges cross. The vertices whose removal moves the line least are removed first.
 //!
 //! The guarantees are those of JTS's `CoverageSimplifier`: nodes are retained, areas keep their
 //! neighbours, and no ring collapses.
@@ -11,14 +11,15 @@
 //! ```
 //!
 //! An edge that crossed a–b would have an end inside the triangle, or would cross a–v or v–b.
-//! Therefore only vertices need testing, and each vertex stays at least half a unit away from every
-//! edge that does not end in that vertex, as in the graph from [`super::planar_graph`].
+//! Therefore, only vertices need to be tested. Each vertex stays at least half a unit away from
+//! every edge that does not end at that vertex, as in the graph from [`super::planar_graph`].
 //!
-//! Rejected:
+//! Rejected alternatives:
 //!
-//! - Douglas–Peucker retains a whole span of vertices if a single vertex is in the way, and so
-//!   retains more vertices.
-//! - Visvalingam–Whyatt orders vertices by area and so does not bound how far a border moves.
+//! - Douglas–Peucker retains a whole span of vertices if a single vertex is in the way, and
+//!   therefore retains more vertices.
+//! - Visvalingam–Whyatt orders vertices by area, and therefore does not limit the distance by which
+//!   a border moves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -49,13 +50,13 @@ struct ArcSimplifier<'n> {
     labels: &'n FaceLabels,
     arcs: &'n [BoundaryArc],
     vertices: Vec<ArcVertex>,
-    /// The index of each arc's first vertex, and the index after the last vertex of all arcs.
+    /// The index of each arc's first vertex, and the index after the last vertex of the last arc.
     starts: Vec<u32>,
-    /// How many vertices of each arc remain.
+    /// The number of remaining vertices of each arc.
     remaining: Vec<u32>,
-    /// How many remaining vertices are at each point.
+    /// The number of remaining vertices at each point.
     uses: Vec<u32>,
-    /// The labels of the arcs at each point, if areas may overlap.
+    /// If areas may overlap, the labels of the arcs at each point.
     labels_at: HashMap<u32, Vec<LabelId>>,
     point_grid: PointGrid,
     /// The labels of the arcs that have a single edge, by the ends of that edge.
@@ -63,7 +64,7 @@ struct ArcSimplifier<'n> {
     squared_tolerance: f64,
 }
 
-/// Simplifies the arcs of a [snap-rounded](super::planar_graph::snap_round) graph; `tolerance` is
+/// Simplifies the arcs of a [snap-rounded](super::planar_graph::snap_round) graph. `tolerance` is
 /// in units of the graph.
 pub(super) fn simplify(
     graph: &PlanarGraph,
@@ -173,7 +174,7 @@ impl<'n> ArcSimplifier<'n> {
     /// That distance is the largest distance between the new edge and any original vertex between
     /// its ends, including vertices that have been removed.
     ///
-    /// The calculation stops early once the tolerance is exceeded.
+    /// The calculation stops as soon as the tolerance is exceeded.
     fn squared_displacement(&self, vertex: u32) -> f64 {
         let ArcVertex {
             previous,
@@ -218,8 +219,8 @@ impl<'n> ArcSimplifier<'n> {
             self.vertices[next as usize].point,
         );
         let label = self.arcs[arc as usize].label;
-        // A ring needs three vertices; an open arc that ends at the node where it starts counts
-        // that node twice.
+        // A ring needs three vertices. In an open arc that ends at the node where it starts, that
+        // node is counted twice.
         let remaining = self.remaining[arc as usize];
         let is_closed = self.arcs[arc as usize].is_closed;
         let ends_at_its_start = !is_closed
@@ -244,8 +245,8 @@ impl<'n> ArcSimplifier<'n> {
         )
     }
 
-    /// Returns whether the triangle is clear: no other vertex that can change the label is inside
-    /// the triangle or near the new edge.
+    /// Returns whether the triangle is clear. It is clear if no other vertex that matters for the
+    /// label is inside the triangle or near the new edge.
     fn is_clear(&self, [a, v, b]: [Coord<i64>; 3], corners: [u32; 3], label: LabelId) -> bool {
         let grid = PixelGrid::new(1);
         let is_flat = cross(a, v, b) == 0;
@@ -307,10 +308,11 @@ impl<'n> ArcSimplifier<'n> {
     }
 }
 
-/// Removes closed arcs that enclose less than the square of the tolerance and no other vertex.
+/// Removes closed arcs that enclose an area smaller than the square of the tolerance and no other
+/// vertex.
 ///
-/// An arc is retained if it is the largest arc of one of its areas; open arcs count as larger than
-/// closed arcs.
+/// An arc is retained if it is the largest arc of one of its areas. Open arcs are treated as larger
+/// than closed arcs.
 fn remove_specks(
     points: &[Coord<i64>],
     labels: &FaceLabels,
@@ -361,7 +363,7 @@ fn remove_specks(
         .collect()
 }
 
-/// Returns whether the bounding box of an arc contains no vertices other than the arc's own.
+/// Returns whether the bounding box of an arc contains only vertices of the arc.
 fn is_empty_inside(points: &[Coord<i64>], point_grid: &PointGrid, arc: &BoundaryArc) -> bool {
     let own: HashSet<u32> = arc.points.iter().copied().collect();
     let vertices = arc.points.iter().map(|&point| points[point as usize]);
@@ -385,7 +387,7 @@ pub(super) fn bbox_with_pixels([a, b, c]: [Coord<i64>; 3]) -> Rect<i64> {
     Rect::new(min - pixel, max + pixel)
 }
 
-/// Returns whether a point is inside a triangle or on its edge.
+/// Returns whether a point is inside a triangle or on an edge of the triangle.
 pub(super) fn in_triangle(point: Coord<i64>, [a, b, c]: [Coord<i64>; 3]) -> bool {
     let signs = [cross(a, b, point), cross(b, c, point), cross(c, a, point)];
     signs.iter().all(|&sign| sign >= 0) || signs.iter().all(|&sign| sign <= 0)

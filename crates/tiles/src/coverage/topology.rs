@@ -1,8 +1,8 @@
 //! The unsimplified boundaries of a layer as arcs, as in TopoJSON. Each shared border is stored
 //! once.
 //!
-//! The boundaries are noded in millimetres on the British National Grid, as
-//! [`coverage_topology`](super::coverage_topology) does before it projects them. A vertex of one
+//! The boundaries are noded in millimetres on the British National Grid, in the same way as in
+//! [`coverage_topology`](super::coverage_topology), which then projects them. A vertex of one
 //! area that is on an edge of another area becomes a vertex of both areas.
 
 use std::collections::HashMap;
@@ -19,11 +19,11 @@ use catchment_core::geometry::rings::{Ring, edges};
 /// The areas of a layer, with rings that refer to shared arcs.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
-    /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends; a closed arc
+    /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends. A closed arc
     /// ends where it starts.
     pub arcs: Vec<LineString<f64>>,
-    /// The polygons of each boundary, in order. A polygon is a list of rings, the exterior first; a
-    /// ring is a list of references to arcs. Exteriors run clockwise, and holes run
+    /// The polygons of each boundary, in order. A polygon is a list of rings, starting with the
+    /// exterior. A ring is a list of references to arcs. Exteriors run clockwise, and holes run
     /// counter-clockwise.
     pub areas: Vec<Vec<Vec<Vec<ArcRef>>>>,
 }
@@ -65,15 +65,15 @@ impl Topology {
     }
 }
 
-/// Returns the vertices of an arc; a closed arc repeats its first vertex at the end.
+/// Returns the vertices of an arc. A closed arc repeats its first vertex at the end.
 fn arc_vertices(graph: &PlanarGraph, arc: &BoundaryArc) -> Vec<Coord<i64>> {
     let closing = arc.points.first().filter(|_| arc.is_closed);
     let points = arc.points.iter().chain(closing);
     points.map(|&point| graph.points[point as usize]).collect()
 }
 
-/// Returns the edges of each area, sorted by [`edge_key`], and directed so that the area is on their
-/// left.
+/// Returns the edges of each area, sorted by [`edge_key`], and directed so that the area is on the
+/// left of the edges.
 fn edges_by_area(
     graph: &PlanarGraph,
     labels: &FaceLabels,
@@ -96,7 +96,8 @@ fn edges_by_area(
     edges
 }
 
-/// Returns a reference to each arc in each direction, by the arc's first edge in that direction.
+/// Returns a reference to each arc in each direction. The key is the arc's first edge in that
+/// direction.
 fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Line<i64>, ArcRef> {
     let mut refs = HashMap::new();
     for (index, arc) in arcs.iter().enumerate() {
@@ -134,7 +135,8 @@ mod tests {
     use super::*;
     use catchment_core::domain::{BritishGrid, CatchmentKind, GridPolygon, Period};
 
-    /// Builds a boundary from rings in metres, exterior first; its degrees are arbitrary.
+    /// Builds a boundary from rings in metres, starting with the exterior. The coordinates in
+    /// degrees are arbitrary.
     fn boundary(rings: &[&[(f64, f64)]]) -> Boundary {
         let to_grid = |&(x, y): &(f64, f64)| BritishGrid::from_metres(x, y).expect("on the grid");
         let to_degrees = |&(x, y): &(f64, f64)| (x / 1e5, y / 1e5);

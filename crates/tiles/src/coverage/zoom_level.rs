@@ -17,17 +17,18 @@ use catchment_core::geometry::rings::Ring;
 
 /// The binary logarithm of the number of units across a tile. A zoom is 2^zoom tiles wide.
 pub(crate) const EXTENT_BITS: u32 = 12;
-/// The maximum distance by which simplification moves a border, in units: half a CSS pixel, where a
-/// tile is 512 pixels across.
+/// The maximum distance by which simplification moves a border, in units. It is half a CSS pixel if
+/// a tile is 512 pixels across.
 const SIMPLIFY_TOLERANCE: f64 = 4.0;
 
 /// The highest zoom for which geometry is prepared. Its units are 9 cm in the middle of Great
 /// Britain, and only vertices on straight lines are removed. The geometry of higher zooms is scaled
-/// up from that of this zoom, and so remains valid.
+/// up from the geometry of this zoom, and therefore remains valid.
 pub(crate) const DETAIL_ZOOM: u8 = 16;
 
 /// The maximum number of rounds in which touching rings are separated. Separating rings at one
-/// pinch point may create another pinch point, but two rounds are enough for all real data so far.
+/// pinch point may create another pinch point, but two rounds have been enough for all real data so
+/// far.
 const PINCH_ROUNDS_MAX: usize = 4;
 
 /// The areas of a layer at a zoom, in units of that zoom and in the order of the layer's
@@ -46,10 +47,10 @@ pub(crate) struct AreaGeometry {
     pub(crate) shape: AreaShape,
 }
 
-/// How an area is drawn.
+/// The form in which an area is drawn.
 #[derive(Debug)]
 pub(crate) enum AreaShape {
-    /// Exteriors, each with its holes; rings do not repeat their first vertex.
+    /// Exteriors, each with its holes. Rings do not repeat their first vertex.
     Polygons(Vec<Vec<Vec<Coord<i32>>>>),
     /// The area is thinner than a unit everywhere. A point marks the position of the area.
     Point(Coord<i32>),
@@ -59,7 +60,7 @@ pub(crate) enum AreaShape {
 
 impl ZoomLevel {
     /// Snap rounds and simplifies a layer for a zoom. For a zoom above [`DETAIL_ZOOM`], the result
-    /// is that for [`DETAIL_ZOOM`].
+    /// is the same as for [`DETAIL_ZOOM`].
     pub(crate) fn new(topology: &CoverageTopology, zoom: u8) -> ZoomLevel {
         let zoom = zoom.min(DETAIL_ZOOM);
         let step = 1_i64 << (WORLD_BITS - EXTENT_BITS - u32::from(zoom));
@@ -118,7 +119,7 @@ impl ZoomLevel {
     }
 }
 
-/// Simplifies the arcs of a graph and assembles its areas from them.
+/// Simplifies the arcs of a graph, and assembles the areas of the graph from the simplified arcs.
 fn simplified_areas(
     graph: &PlanarGraph,
     labels: &mut FaceLabels,
@@ -145,8 +146,8 @@ fn simplified_areas(
 }
 
 impl AreaGeometry {
-    /// Assembles an area from its edges, sorted by [`edge_key`]. If the edges enclose nothing, the
-    /// area is a point at `centre`.
+    /// Assembles an area from its edges, which must be sorted by [`edge_key`]. If the edges enclose
+    /// nothing, the area is a point at `centre`.
     fn new(edges: &[Line<i64>], centre: Option<Coord<i32>>) -> AreaGeometry {
         let polygons: Vec<Vec<Vec<Coord<i32>>>> = polygonize(edges)
             .into_iter()
@@ -202,7 +203,8 @@ fn arc_edges(arc: &BoundaryArc) -> impl Iterator<Item = (u32, u32)> {
     along.chain(closing)
 }
 
-/// Returns a position in 32 bits, which suffice because the equator is at most 2^28 units long.
+/// Returns a position in 32 bits. 32 bits are enough, because the equator is at most 2^28 units
+/// long.
 fn narrow(point: Coord<i64>) -> Coord<i32> {
     let narrow = |value: i64| i32::try_from(value).expect("the equator is at most 2^28 units long");
     Coord {

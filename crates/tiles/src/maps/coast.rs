@@ -1,41 +1,42 @@
-//! Where the outlines of areas are coast, and not borders on land. The coast is drawn thin: the boundaries
-//! in datasets are generalised, so a bold line would turn narrow bays into blots.
+//! Distinguishes the outlines of areas that are coast from borders on land. The coast is drawn with
+//! a thin line, because the boundaries in datasets are generalised, and a bold line would fill
+//! narrow bays.
 
 use std::collections::{HashMap, HashSet};
 
 use super::raster::{self, AreaMask, CELL_SIZE, ImagePoint, ImageRect, hundredths};
 
-/// The least side of a cell, in CSS pixels.
+/// The minimum side of a cell, in CSS pixels.
 const CELL_MIN: f64 = 8.0;
 
-/// How far beside an edge a point is surely on one side of it, in CSS pixels: half a cell of a mask and a
-/// little more.
+/// The distance from an edge at which a point is certainly on one side of the edge, in CSS pixels.
+/// It is slightly more than half a cell of a mask.
 const BESIDE: f64 = 1.5;
 
-/// What a map knows about the coast.
+/// The data of a map about the coast.
 pub(super) struct CoastMap<'a> {
     /// The land of Great Britain.
     pub(super) land: &'a [Vec<ImagePoint>],
-    /// The areas beyond whose edges there may be sea.
+    /// The areas that show where the dataset has land. There may be sea beyond their edges.
     pub(super) covered: Vec<&'a AreaMask>,
-    /// The distance by which the coast of a dataset may differ from that of Great Britain.
+    /// The distance by which the coast of a dataset may differ from the coast of Great Britain.
     pub(super) tolerance: f64,
-    /// The width up to which a gap between areas is an inlet or the mouth of a river, and the distance from
-    /// the coast within which it may be.
+    /// The maximum width of a gap between areas that is treated as an inlet or the mouth of a
+    /// river, and its maximum distance from the coast.
     pub(super) inlet_max: f64,
     pub(super) inlet_reach: f64,
 }
 
-/// What an edge of an area is.
+/// The kind of an edge of an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EdgeKind {
     Border,
     Coast,
-    /// The side of a narrow inlet, which the land of Great Britain does not have.
+    /// The side of a narrow inlet that is missing from the land of Great Britain.
     Inlet,
 }
 
-/// Decides which edges of areas are coast.
+/// Determines which edges of areas are coast.
 pub(super) struct CoastFinder<'a> {
     map: &'a CoastMap<'a>,
     coast: CoastSegments,
@@ -60,8 +61,8 @@ impl CoastFinder<'_> {
         self.map.covered.iter().any(|mask| mask.contains(point))
     }
 
-    /// Returns what an edge is that no other area has. It is coast if it is near the coast, or if there is
-    /// no land beyond it.
+    /// Returns the kind of an edge that belongs to only one area. The edge is coast if it is near
+    /// the coast, or if there is no land beyond it.
     fn kind(&self, from: ImagePoint, to: ImagePoint) -> EdgeKind {
         let middle = (f64::midpoint(from.0, to.0), f64::midpoint(from.1, to.1));
         if self.coast.is_near(middle) {
@@ -79,7 +80,7 @@ impl CoastFinder<'_> {
         let outwards = match [-BESIDE, BESIDE].map(|distance| self.is_covered(beside(distance))) {
             [true, false] => 1.0,
             [false, true] => -1.0,
-            // A gap or an area that is too narrow to be seen.
+            // This is a gap or an area that is too narrow to be visible.
             _ if may_be_inlet() => return EdgeKind::Inlet,
             _ => return EdgeKind::Border,
         };
@@ -97,8 +98,8 @@ impl CoastFinder<'_> {
     }
 }
 
-/// The coast of Great Britain: for each cell of a grid, the segments that are within reach of some point
-/// of the cell.
+/// The coast of Great Britain: for each cell of a grid, the segments that are within the tolerance
+/// of some point of the cell.
 struct CoastSegments {
     cell: f64,
     reach: f64,
@@ -133,7 +134,7 @@ impl CoastSegments {
         }
     }
 
-    /// Returns whether a point is within reach of the coast.
+    /// Returns whether a point is within the tolerance of the coast.
     fn is_near(&self, (x, y): ImagePoint) -> bool {
         let cell = (cell_index(x / self.cell), cell_index(y / self.cell));
         let mut segments = self.segments.get(&cell).into_iter().flatten();
@@ -157,7 +158,7 @@ fn distance_to_segment((x, y): ImagePoint, from: ImagePoint, to: ImagePoint) -> 
     (from.0 + fraction * dx - x).hypot(from.1 + fraction * dy - y)
 }
 
-/// The outlines of areas as lines; an edge that several areas share is drawn once.
+/// The outlines of areas as lines. An edge that several areas share is drawn only once.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct OutlineLines {
     pub(super) borders: Vec<Vec<ImagePoint>>,
@@ -167,7 +168,7 @@ pub(super) struct OutlineLines {
 
 type Vertex = (i64, i64);
 
-/// The edges of all areas of a layer, in the direction in which the rings pass them.
+/// The edges of all areas of a layer, in the direction of the rings.
 pub(super) struct LayerEdges(HashSet<(Vertex, Vertex)>);
 
 impl LayerEdges {
@@ -176,8 +177,8 @@ impl LayerEdges {
         LayerEdges(edges.map(|(from, to)| (vertex(from), vertex(to))).collect())
     }
 
-    /// Splits rings into borders and coast. An edge that another ring passes in the other direction has
-    /// areas on both sides, so it is a border.
+    /// Splits rings into borders and coast. If another ring contains the same edge in the opposite
+    /// direction, there are areas on both sides of the edge, so the edge is a border.
     pub(super) fn outlines<'r>(
         &self,
         rings: impl Iterator<Item = &'r Vec<ImagePoint>>,
@@ -213,13 +214,13 @@ impl LayerEdges {
     }
 }
 
-/// Returns the edges of a ring, each with its ends.
+/// Returns the edges of a ring, each as a pair of its ends.
 fn edges(ring: &[ImagePoint]) -> impl Iterator<Item = (ImagePoint, ImagePoint)> {
     let next = ring.iter().cycle().skip(1);
     ring.iter().copied().zip(next.copied())
 }
 
-/// Returns a point as it is written, in hundredths of a pixel.
+/// Returns a point in hundredths of a pixel, in which it is written to the SVG.
 fn vertex((x, y): ImagePoint) -> Vertex {
     (hundredths(x), hundredths(y))
 }
@@ -291,7 +292,7 @@ mod tests {
         let first = vec![(100.0, 0.0), (100.0, 100.0), (0.0, 100.0), (0.0, 0.0)];
         let second = vec![(200.0, 0.0), (200.0, 100.0), (100.0, 100.0)];
         assert_eq!(found.borders, [first, second]);
-        // Islands have only coast around them, and the border between them.
+        // The outlines of islands are only coast, except for the border between two areas.
         let border = [(100.0, 0.0), (100.0, 100.0)];
         assert_eq!(lines(&areas, &[]).borders, [border]);
         assert_eq!(
@@ -302,7 +303,7 @@ mod tests {
 
     #[test]
     fn both_sides_of_a_narrow_inlet_are_coast() {
-        // An inlet is narrow and near the coast, which is south of the areas.
+        // An inlet is narrow and near the coast. Here, the coast is south of the areas.
         for (gap, south, expected) in [(20.0, 160.0, 2), (40.0, 160.0, 0), (20.0, 900.0, 0)] {
             let land = [rect(-900.0, -900.0, 1_800.0, 900.0 + south)];
             let areas = [square(0.0), square(100.0 + gap)];

@@ -1,7 +1,8 @@
-//! The land and the towns of Great Britain, which show where a map is, whatever the dataset covers.
+//! The land and the towns of Great Britain. They show the location of a map, whatever the dataset
+//! covers.
 //!
-//! The files and their origin are in `data/great-britain`. They serve for drawing only: the land is
-//! simplified, and look-ups never use it.
+//! The files and their origin are in `data/great-britain`. They are used only for drawing. The land
+//! is simplified, and look-ups never use it.
 
 use std::sync::LazyLock;
 
@@ -27,7 +28,7 @@ pub(super) struct Town {
 /// The coast of Great Britain or of an island.
 struct CoastRing {
     bounds: Rect<f64>,
-    /// The vertices in metres on the British National Grid; the first is not repeated.
+    /// The vertices in metres on the British National Grid; the first vertex is not repeated.
     vertices: Vec<Coord<f64>>,
 }
 
@@ -36,7 +37,7 @@ static COAST_RINGS: LazyLock<Vec<CoastRing>> =
 static ALL_TOWNS: LazyLock<Vec<Town>> =
     LazyLock::new(|| parse_towns(TOWNS).expect("towns.csv is valid"));
 
-/// Returns the land within a rectangle, as rings that are clipped to it.
+/// Returns the land within a rectangle, as rings that are clipped to the rectangle.
 pub(super) fn land_within(rect: Rect<f64>) -> Vec<Vec<Coord<f64>>> {
     let rings = COAST_RINGS
         .iter()
@@ -45,14 +46,14 @@ pub(super) fn land_within(rect: Rect<f64>) -> Vec<Vec<Coord<f64>>> {
     clipped.filter(|ring| ring.len() > 2).collect()
 }
 
-/// Returns the towns within a rectangle, the largest first.
+/// Returns the towns within a rectangle, starting with the largest town.
 pub(super) fn towns_within(rect: Rect<f64>) -> impl Iterator<Item = &'static Town> {
     let towns = ALL_TOWNS.iter();
     towns.filter(move |town| rect.intersects(&town.position))
 }
 
-/// Parses a topology (TopoJSON) with an arc for each ring. The positions of an arc are whole numbers,
-/// each relative to the one before it, and the last repeats the first.
+/// Parses a topology (TopoJSON) with an arc for each ring. The positions of an arc are whole
+/// numbers, each relative to the previous position. The last position is the same as the first.
 fn parse_land(text: &str) -> Option<Vec<CoastRing>> {
     let topology: Value = serde_json::from_str(text).ok()?;
     let pair = |value: &Value| Some((value.get(0)?.as_f64()?, value.get(1)?.as_f64()?));
@@ -76,7 +77,7 @@ fn parse_land(text: &str) -> Option<Vec<CoastRing>> {
     topology["arcs"].as_array()?.iter().map(ring).collect()
 }
 
-/// Parses towns, in order of population.
+/// Parses the towns, which are in order of population.
 fn parse_towns(text: &'static str) -> Option<Vec<Town>> {
     let town = |line: &'static str| {
         let mut fields = line.split(',');
@@ -90,7 +91,8 @@ fn parse_towns(text: &'static str) -> Option<Vec<Town>> {
 }
 
 /// Clips a ring to a rectangle (Sutherland and Hodgman, 1974). Where the land continues beyond the
-/// rectangle, the ring runs along its sides, so the rectangle must be larger than what is shown.
+/// rectangle, the ring runs along the sides of the rectangle, so the rectangle must be larger than
+/// the visible part of the map.
 fn clip(ring: &[Coord<f64>], rect: Rect<f64>) -> Vec<Coord<f64>> {
     let (min, max) = (rect.min(), rect.max());
     let inside: [&dyn Fn(Coord<f64>) -> f64; 4] = [
@@ -148,7 +150,8 @@ mod tests {
     fn the_land_is_great_britain() {
         let everything = rect(-100_000.0, -100_000.0, 800_000.0, 1_400_000.0);
         let land: Vec<Polygon<f64>> = land_within(everything).into_iter().map(polygon).collect();
-        // Great Britain and its islands have 229,850 km² (ONS, Standard Area Measurements).
+        // The area of Great Britain and its islands is 229,850 km² (ONS, Standard Area
+        // Measurements).
         let km2: f64 = land.iter().map(Area::unsigned_area).sum::<f64>() / 1e6;
         assert!((227_000.0..233_000.0).contains(&km2), "{km2} km²");
         let is_land = |x, y| land.iter().any(|part| part.contains(&Point::new(x, y)));

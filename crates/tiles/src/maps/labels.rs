@@ -2,18 +2,19 @@
 //! map.
 //!
 //! A name is placed inside its area, in the largest font that fits and in several lines if
-//! necessary. An area without room for its name gets a number, which is inside the area, or beside
-//! the area with a leader line. The legend lists the numbers with the names.
+//! necessary. If there is no room for a name, the area is labelled with a number, which is inside
+//! the area, or next to the area with a leader line. The legend lists the numbers with the names.
 
 use super::raster::{AreaMask, ImagePoint, ImageRect, distance};
 use super::text::{self, FontWeight, LINE_HEIGHT};
 
-/// Font sizes of the selected area's name and of other names; the largest size that fits is used.
+/// The font sizes of the selected area's name and of other names. The largest size that fits is
+/// used.
 const SELECTED_SIZES: [f64; 4] = [18.0, 16.0, 14.0, 12.0];
 const SIZES: [f64; 3] = [14.0, 12.5, 11.0];
 /// The font size of numbers.
 pub(super) const NUMBER_SIZE: f64 = 11.0;
-/// The space around a name, for its halo, and the space between two labels.
+/// The space around a name for its halo, and the space between two labels.
 const PADDING: f64 = 2.0;
 const GAP: f64 = 1.0;
 /// The maximum length of a leader line.
@@ -26,7 +27,7 @@ pub(super) struct LabelRequest<'a> {
     /// The point to label. The name or number is placed as near to this point as possible.
     pub(super) label_point: ImagePoint,
     pub(super) is_selected: bool,
-    /// Whether the label may be a name; if not, the label is a number.
+    /// Whether the label may be a name. If it may not, the label is a number.
     pub(super) may_be_named: bool,
 }
 
@@ -44,7 +45,7 @@ pub(super) enum AreaLabel {
         /// inside the area.
         leads_to: Option<ImagePoint>,
     },
-    /// There was no room for a label; the legend lists the area without a number.
+    /// There was no room for a label. The legend lists the area without a number.
     Unplaced,
 }
 
@@ -77,8 +78,8 @@ pub(super) fn place_labels(
     let mut taken: Vec<ImageRect> = reserved.into_iter().collect();
     let mut labels: Vec<Option<AreaLabel>> = requests.iter().map(|_| None).collect();
     let mut order: Vec<usize> = (0..requests.len()).collect();
-    // The names of the largest areas are placed first, because these areas matter most. The sort is
-    // stable, so the result is reproducible.
+    // Place the names of the largest areas first, because these areas are the most important. The
+    // sort is stable, so the result is reproducible.
     order.sort_by_key(|&index| {
         let request = &requests[index];
         (
@@ -93,7 +94,7 @@ pub(super) fn place_labels(
     let digits = digit_count(unnamed_count.min(numbers_max));
     let widest = text::width("8", NUMBER_SIZE, FontWeight::Bold) * digits;
     let size = (widest + 6.0, NUMBER_SIZE + 4.0);
-    // The numbers of the smallest areas are placed first, because these areas have the fewest
+    // Place the numbers of the smallest areas first, because these areas have the fewest
     // possible positions.
     let unnamed = (0..requests.len()).filter(|&index| labels[index].is_none());
     let mut unnamed: Vec<usize> = unnamed.take(numbers_max).collect();
@@ -178,7 +179,7 @@ fn place_number(
     }
 }
 
-/// Returns positions on circles around a point, the nearest first.
+/// Returns positions on circles around a point, starting with the nearest position.
 fn positions_around(centre: ImagePoint) -> impl Iterator<Item = ImagePoint> {
     const STEP: f64 = 6.0;
     let radii = (2_u32..).map(|circle| f64::from(circle) * STEP);
@@ -195,8 +196,8 @@ fn positions_around(centre: ImagePoint) -> impl Iterator<Item = ImagePoint> {
         })
 }
 
-/// Returns the point where a number's leader line starts: on the edge of the number's box, on the
-/// side that faces the point `to`.
+/// Returns the point where a number's leader line starts: on the side of the number's box that
+/// faces the point `to`.
 pub(super) fn leader_line_start(rect: &ImageRect, to: ImagePoint) -> ImagePoint {
     let centre = (rect.x + rect.width / 2.0, rect.y + rect.height / 2.0);
     let (dx, dy) = (to.0 - centre.0, to.1 - centre.1);

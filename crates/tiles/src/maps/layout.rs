@@ -19,7 +19,7 @@ use catchment_core::index::{Index, MapArea};
 const SUBTITLE_SIZE: f64 = 12.5;
 pub(super) const LEGEND_SIZE: f64 = 12.0;
 const SOURCE_SIZE: f64 = 10.0;
-/// The distance from the top of a line to its baseline, in font sizes.
+/// The distance from the top of a line to its baseline, as a multiple of the font size.
 pub(super) const ASCENT: f64 = 0.92;
 /// The height in CSS pixels of the strip below the map, which contains the scale bar and the north
 /// arrow.
@@ -30,8 +30,8 @@ pub(super) const KEY_SWATCH: f64 = 11.0;
 const KEY_ROW_HEIGHT: f64 = 18.0;
 /// The diameter of the marker, including its halo, in CSS pixels.
 pub(super) const MARKER_SIZE: f64 = 22.0;
-/// The number of areas with a number instead of a name from which a map says that the maps of single areas
-/// are easier to read.
+/// The minimum number of areas that are labelled with a number for which a map states that the maps
+/// of single areas are easier to read.
 const NUMBERS_LEGIBLE: usize = 40;
 /// The maximum number of areas that the description lists.
 const DESCRIBED_MAX: usize = 60;
@@ -54,7 +54,7 @@ impl MapPageLayout {
     }
 }
 
-/// Wrapped lines of text in one size, from `top` down.
+/// Wrapped lines of text with the same font size, from `top` downwards.
 pub(super) struct TextBlock {
     pub(super) lines: Vec<String>,
     pub(super) size: f64,
@@ -144,7 +144,8 @@ pub(super) struct MapLegend {
     /// `None` if there are no entries.
     pub(super) heading: Option<TextBlock>,
     pub(super) entries: Vec<LegendEntry>,
-    /// How many areas are not listed, and which maps are easier to read.
+    /// Notes that state the number of areas that are not listed, and the maps that are easier to
+    /// read.
     pub(super) notes: Vec<TextBlock>,
     bottom: f64,
 }
@@ -158,7 +159,7 @@ pub(super) struct LegendEntry {
     pub(super) lines: Vec<(ImagePoint, String)>,
 }
 
-/// A colour of the background, and what it means.
+/// A colour of the background, and its meaning.
 pub(super) struct KeyEntry {
     pub(super) colour: &'static str,
     pub(super) text: &'static str,
@@ -191,8 +192,8 @@ impl MapScene<'_> {
         self.request.area.as_deref() == Some(area.id.as_str())
     }
 
-    /// Returns whether the area has a pattern. The area has a pattern if it is selected, or if no
-    /// area is selected and the layer is a partition or has few areas.
+    /// Returns whether the area has a pattern. It has a pattern if it is selected. If no area is
+    /// selected, it has a pattern if the layer is a partition or has few areas.
     pub(super) fn is_patterned(&self, area: &ProjectedArea) -> bool {
         match self.request.area {
             Some(_) => self.is_selected(area),
@@ -200,7 +201,8 @@ impl MapScene<'_> {
         }
     }
 
-    /// Returns whether overlapping areas are so few that each has a fill of its own.
+    /// Returns whether the areas overlap and there are few enough of them for each area to have its
+    /// own fill.
     pub(super) fn are_distinct(&self) -> bool {
         are_distinct(self.request, self.is_partition, self.areas)
     }
@@ -219,7 +221,7 @@ impl MapScene<'_> {
     }
 
     /// Returns the number of each area on the map and in the legend, if the area has a number.
-    /// Numbers count from 1, in the order of the legend.
+    /// The first number is 1, and numbers are in the order of the legend.
     pub(super) fn numbers(&self) -> Vec<Option<usize>> {
         let mut numbers = vec![None; self.areas.len()];
         let unnamed = self.unnamed().into_iter();
@@ -306,7 +308,7 @@ impl MapScene<'_> {
         legend
     }
 
-    /// Returns which maps to take instead, if areas overlap or few of them have their names on the map.
+    /// Returns advice to use other maps, if areas overlap or only a few names are on the map.
     fn advice(&self, unnamed: usize) -> Option<String> {
         let example = self.areas.first().filter(|_| self.request.area.is_none())?;
         let overlap = match self.is_partition {
@@ -367,8 +369,8 @@ impl MapScene<'_> {
     }
 }
 
-/// Returns whether the areas of a map of a whole layer overlap, and are so few that each has a fill of its
-/// own.
+/// Returns whether the map shows a whole layer with overlapping areas, and there are few enough
+/// areas for each area to have its own fill.
 pub(super) fn are_distinct(
     request: &MapRequest,
     is_partition: bool,
@@ -377,8 +379,8 @@ pub(super) fn are_distinct(
     request.area.is_none() && !is_partition && areas.len() <= FILLS.len()
 }
 
-/// Arranges legend entries, each a number and a name, in as many columns as fit, column by column.
-/// Returns the entries and the y coordinate of the bottom of the columns.
+/// Arranges legend entries in as many columns as fit, column by column. An entry consists of a
+/// number and a name. Returns the entries and the y coordinate of the bottom of the columns.
 fn legend_columns(
     page: &MapPageLayout,
     names: &[(String, String)],
@@ -396,7 +398,7 @@ fn legend_columns(
         .find(|&count| f64::from(count) * column_width <= content_width + COLUMN_GAP)
         .unwrap_or(1);
     let rows = names.len().div_ceil(columns as usize);
-    // There is half a pixel of slack, so that rounding does not wrap the widest name.
+    // Allow half a pixel more, so that rounding does not wrap the widest name.
     let name_width_max = (column_width - COLUMN_GAP - number_width - 4.5).max(40.0);
     let mut entries = Vec::with_capacity(names.len());
     let mut bottom = top;
@@ -423,7 +425,7 @@ fn legend_columns(
 }
 
 /// Returns the longest distance up to `metres_max` that is 1, 2 or 5 times a power of ten metres,
-/// and its label.
+/// and the label for that distance.
 pub(super) fn scale_bar(metres_max: f64) -> (f64, String) {
     let distances =
         (0_i32..7).flat_map(|power| [1.0, 2.0, 5.0].map(|leading| leading * 10_f64.powi(power)));
@@ -439,8 +441,8 @@ pub(super) fn scale_bar(metres_max: f64) -> (f64, String) {
     (metres, label)
 }
 
-/// Returns an area's title: its name, and for a practice also its code, because practice names are
-/// not unique.
+/// Returns the title of an area, which is its name. The title of a practice also contains the
+/// practice's code, because the names of practices are not unique.
 fn area_title(index: &Index, layer: Layer, name: &str, id: &str) -> String {
     match index.role(layer) {
         Some(LayerRole::PracticeCatchment) => format!("{name} ({id})"),

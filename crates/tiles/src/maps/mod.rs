@@ -1,17 +1,18 @@
-//! Static maps: images of a layer, or of an area and its surroundings, that need no script.
+//! Static maps: images of a layer, or of an area and its surroundings, that do not need a script.
 //!
 //! ```text
 //!  tile geometry ──► British National Grid ──► names and numbers ──► SVG ──► PNG, PDF
 //! ```
 //!
-//! - The geometry is that of the tiles at a suitable zoom, so borders meet. It is drawn on the
-//!   British National Grid, so the scale bar is correct everywhere, and grid north is at the top.
+//! - The geometry is the same as in the tiles at a suitable zoom, so borders meet. It is drawn on
+//!   the British National Grid, so the scale bar is correct everywhere, and grid north is at the
+//!   top.
 //! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black
 //!   and white.
-//! - An area without room for its name gets a number and is listed in the legend, so that no area
-//!   is omitted.
-//! - The same request always produces the same SVG and PNG, on any machine, whatever fonts are
-//!   installed, and at any time.
+//! - If there is no room for an area's name, the area is labelled with a number and listed in the
+//!   legend, so that no area is omitted.
+//! - The same request always produces the same SVG and PNG, on any machine, with any installed
+//!   fonts, and at any time.
 
 mod coast;
 mod great_britain;
@@ -52,17 +53,18 @@ const SPAN_MIN_M: f64 = 3_000.0;
 /// The minimum and maximum height of the frame, as a fraction of its width.
 const ASPECT_MIN: f64 = 0.6;
 const ASPECT_MAX: f64 = 1.35;
-/// The distance beyond the frame up to which the coast is read, in metres. It must be larger than the
-/// distance from the coast up to which there may be inlets.
+/// The distance beyond the frame up to which the coast is read, in metres. It must be larger than
+/// the maximum distance of inlets from the coast.
 const COAST_MARGIN_M: f64 = 10_000.0;
-/// The least distance between two vertices of the coast, in CSS pixels.
+/// The minimum distance between two vertices of the coast, in CSS pixels.
 const COAST_DETAIL: f64 = 0.4;
-/// The geometry is detailed enough for an image that is this many times as large, so that the map
-/// can be printed.
+/// The factor by which the image can be enlarged before the geometry is not detailed enough. It
+/// allows the map to be printed.
 const DETAIL_FACTOR: f64 = 2.0;
 /// The maximum number of areas with a number and an entry in the legend.
 const NUMBERS_MAX: usize = 400;
-/// The part of an overlapping area that must be its own, so that its name or number is there: a tenth.
+/// The divisor for the part of an overlapping area that no other area covers. If this part is at
+/// least a tenth of the area, the area's name or number is placed in it.
 const OWN_SHARE: u32 = 10;
 /// The size at which MapLibre draws a tile, in CSS pixels.
 const TILE_SIZE: f64 = 512.0;
@@ -105,7 +107,7 @@ struct ProjectedArea {
     mask: AreaMask,
 }
 
-/// The part of the British National Grid that is shown, and the frame in which the image shows it.
+/// The visible part of the British National Grid, and the frame of the image that shows this part.
 struct Viewport {
     west: f64,
     north: f64,
@@ -120,8 +122,8 @@ pub fn draw(index: &Index, cache: &TileCache, request: &MapRequest) -> Option<Ma
 
 /// Draws a map with a marker, and extends the map to include the marker.
 ///
-/// The marker is not part of [`MapRequest`], because a request may be used as a cache key, and the
-/// marker may be at a person's home.
+/// The marker is not part of [`MapRequest`], because requests may be used as cache keys, and the
+/// marker may show a person's home.
 pub fn draw_with_marker(
     index: &Index,
     cache: &TileCache,
@@ -164,7 +166,7 @@ fn draw_map(
     let zoom = viewport.zoom();
     let outlines = |layer: Layer| cache.outlines(index, layer, day, zoom);
     let project = |outline: AreaOutline| viewport.project_area(outline);
-    // The land within the dataset; everything else is background.
+    // The land within the dataset. Everything else is background.
     let land_layer = index.manifest().administrative_from_top().next();
     let land_layer = land_layer.filter(|&land| land != layer);
     let land: Vec<ProjectedArea> = land_layer
@@ -211,11 +213,12 @@ fn draw_map(
     }))
 }
 
-/// Options for the labels: which areas may have names, and where labels may be placed.
+/// Options for the labels. They determine which areas may have names, and where labels may be
+/// placed.
 struct LabelOptions<'a> {
     selected: Option<&'a str>,
     is_partition: bool,
-    /// Whether the areas overlap, and each has a fill of its own.
+    /// Whether the areas overlap and each area has its own fill.
     are_distinct: bool,
     /// A rectangle in which no label may be placed.
     reserved: Option<ImageRect>,
@@ -226,7 +229,7 @@ fn label_areas(
     frame: &ImageRect,
     options: &LabelOptions<'_>,
 ) -> Vec<AreaLabel> {
-    // Where areas overlap, a name can only be where its area is alone.
+    // If areas overlap, a name can only be placed where no other area is.
     let own_masks: Vec<AreaMask> = match options.are_distinct {
         true => (0..areas.len())
             .map(|index| own_mask(areas, index))
@@ -247,7 +250,7 @@ fn label_areas(
                 mask,
                 label_point: own_point.unwrap_or_else(|| area.label_point()),
                 is_selected,
-                // Where areas overlap, readers could not see to which area a name belongs.
+                // If areas overlap, readers would not recognise the area to which a name belongs.
                 may_be_named: options.is_partition || is_selected || own_mask.is_some(),
             }
         })
@@ -255,7 +258,7 @@ fn label_areas(
     labels::place_labels(frame, &requests, options.reserved, NUMBERS_MAX)
 }
 
-/// Returns the cells of an area that no other area has.
+/// Returns the cells of an area that no other area covers.
 fn own_mask(areas: &[ProjectedArea], index: usize) -> AreaMask {
     let others = areas[..index].iter().chain(&areas[index + 1..]);
     let others: Vec<&AreaMask> = others.map(|area| &area.mask).collect();
@@ -263,7 +266,7 @@ fn own_mask(areas: &[ProjectedArea], index: usize) -> AreaMask {
 }
 
 impl ProjectedArea {
-    /// Returns the point inside the area where there is most room for a label.
+    /// Returns the point inside the area at which there is the most room for a label.
     fn label_point(&self) -> ImagePoint {
         let first_vertex = || self.rings.iter().flatten().next().copied();
         self.mask
@@ -292,8 +295,8 @@ impl Viewport {
     /// Creates a viewport that shows bounds, centred and with a margin, in a frame with the given
     /// upper left corner and width.
     ///
-    /// The margin is a fraction of the longer side of the bounds. The frame's height follows from
-    /// the shape of the bounds, within limits.
+    /// The margin is a fraction of the longer side of the bounds. The shape of the bounds
+    /// determines the height of the frame, within limits.
     fn new(bounds: Rect<f64>, margin: f64, (x, y): ImagePoint, width: f64) -> Viewport {
         let margin_m = margin * bounds.width().max(bounds.height());
         let across_m = (bounds.width() + 2.0 * margin_m).max(SPAN_MIN_M);
@@ -301,7 +304,7 @@ impl Viewport {
         let aspect = (down_m / across_m).clamp(ASPECT_MIN, ASPECT_MAX);
         let across_m = across_m.max(down_m / aspect);
         let down_m = across_m * aspect;
-        // The height is rounded to whole pixels, so that the frame is sharp.
+        // Round the height to whole pixels, so that the frame is sharp.
         let height = (width * aspect).round();
         let (min, max) = (bounds.min(), bounds.max());
         Viewport {
@@ -317,8 +320,8 @@ impl Viewport {
         }
     }
 
-    /// Returns the lowest zoom whose tiles are detailed enough for the image, even enlarged by
-    /// [`DETAIL_FACTOR`].
+    /// Returns the lowest zoom whose tiles are detailed enough for the image, even if the image is
+    /// enlarged by [`DETAIL_FACTOR`].
     fn zoom(&self) -> u8 {
         let centre = (
             self.west + self.frame.width / 2.0 / self.pixels_per_m,
@@ -337,7 +340,7 @@ impl Viewport {
         zoom
     }
 
-    /// Returns the part of the British National Grid that is shown, in metres.
+    /// Returns the visible part of the British National Grid, in metres.
     fn bounds(&self) -> Rect<f64> {
         self.bounds_with_margin(0.0)
     }
@@ -351,7 +354,7 @@ impl Viewport {
         )
     }
 
-    /// Projects a ring of the coast, without details that are too small to be seen.
+    /// Projects a ring of the coast, without details that are too small to be visible.
     fn project_ring(&self, ring: &[Coord<f64>]) -> Vec<ImagePoint> {
         let mut points: Vec<ImagePoint> = Vec::new();
         for vertex in ring {
@@ -387,7 +390,7 @@ impl Viewport {
         let point = outline.point.and_then(|lonlat| self.project(lonlat));
         let mask = AreaMask::new(rings.iter().map(Vec::as_slice), &self.frame);
         let is_in_frame = |point: &ImagePoint| self.frame.contains(*point);
-        // An area can be in the frame and yet too small to contain the centre of a cell.
+        // An area that is in the frame may be too small to contain the centre of a cell.
         let is_speck = mask.is_empty() && rings.iter().flatten().any(is_in_frame);
         if mask.is_empty() && !is_speck && !point.as_ref().is_some_and(is_in_frame) {
             return None;

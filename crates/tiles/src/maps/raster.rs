@@ -1,7 +1,7 @@
-//! A raster of the cells that an area covers on an image. This raster is used to find positions for
+//! A raster of the cells that an area covers on an image. The raster is used to find positions for
 //! the area's label.
 
-/// A point on the image in CSS pixels, with y downwards.
+/// A point on the image in CSS pixels, with the y axis pointing down.
 pub(super) type ImagePoint = (f64, f64);
 
 /// An axis-parallel rectangle on the image.
@@ -54,7 +54,7 @@ impl ImageRect {
 /// The side of a cell, in CSS pixels.
 pub(super) const CELL_SIZE: f64 = 2.0;
 
-/// The cells whose centres are inside an area and a frame.
+/// The cells whose centres are inside both an area and a frame.
 #[derive(Debug)]
 pub(super) struct AreaMask {
     /// The upper left corner of the first cell.
@@ -109,7 +109,7 @@ impl AreaMask {
                 } else {
                     ((x2, y2), (x1, y1))
                 };
-                // The rows whose centres are in `top..bottom`.
+                // The range of rows whose centres are in `top..bottom`.
                 let first = cells_ceil((top - self.y) - CELL_SIZE / 2.0);
                 let end = cells_ceil((bottom - self.y) - CELL_SIZE / 2.0).min(self.rows);
                 for (row, crossings) in (first..end).zip(&mut crossings[first.min(end)..]) {
@@ -155,7 +155,7 @@ impl AreaMask {
         )
     }
 
-    /// Returns the cells of this mask that none of the other masks has.
+    /// Returns the cells of this mask that are not in any of the other masks.
     pub(super) fn without(&self, others: &[&AreaMask]) -> AreaMask {
         let mut mask = AreaMask {
             sums: vec![0; self.sums.len()],
@@ -212,10 +212,10 @@ impl AreaMask {
         self.cell_count() == 0
     }
 
-    /// Returns the centre of the largest square inside the area, an approximation of the pole of
-    /// inaccessibility; `None` if the mask is empty.
+    /// Returns the centre of the largest square inside the area, which is an approximation of the
+    /// pole of inaccessibility; `None` if the mask is empty.
     ///
-    /// If there are several such squares, the centre nearest to the centroid is returned.
+    /// If there are several such squares, returns the centre that is nearest to the centroid.
     pub(super) fn pole_of_inaccessibility(&self) -> Option<ImagePoint> {
         let centroid = self.centroid()?;
         let side_max = self.columns.min(self.rows);
@@ -223,7 +223,7 @@ impl AreaMask {
             self.blocks(side, side)
                 .any(|corner| self.is_full(corner, side, side))
         };
-        // A binary search is possible, because where a square fits, every smaller square fits too.
+        // A binary search is possible, because every smaller square fits where a square fits.
         let (mut low, mut high) = (1, side_max);
         while low < high {
             let side = usize::midpoint(low, high + 1);
@@ -278,7 +278,7 @@ impl AreaMask {
     }
 
     /// Returns the centres of all positions at which a rectangle of this size is inside the area.
-    /// The positions nearest to `near` come first.
+    /// The positions are in ascending order of their distance from `near`.
     pub(super) fn label_positions(
         &self,
         width: f64,
@@ -302,7 +302,7 @@ pub(super) fn distance(a: ImagePoint, b: ImagePoint) -> f64 {
     (a.0 - b.0).hypot(a.1 - b.1)
 }
 
-/// Returns a coordinate in hundredths of a pixel, as it is written.
+/// Returns a coordinate in hundredths of a pixel, in which it is written to the SVG.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "projected coordinates on the Earth are far below 2^63"
@@ -348,7 +348,8 @@ mod tests {
 
     #[test]
     fn labels_are_positioned_where_the_area_is_wide_enough() {
-        // The area has the shape of an L, 20 wide on the left and 20 high at the bottom.
+        // The area has the shape of an L. Its vertical part is 20 wide, and its horizontal part is
+        // 20 high.
         let ring: &[ImagePoint] = &[
             (0.0, 0.0),
             (20.0, 0.0),

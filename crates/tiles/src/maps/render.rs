@@ -1,4 +1,4 @@
-//! Renders a map's SVG to PNG and PDF, with the embedded font only.
+//! Renders a map's SVG to PNG and PDF, using only the embedded font.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -12,7 +12,7 @@ use resvg::usvg::{self, Options, Tree, fontdb};
 use super::MapImage;
 use super::text::{BOLD, REGULAR};
 
-/// Why rendering failed, which is always a bug.
+/// The reason why rendering failed. A failure is always a bug.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The SVG could not be parsed.
@@ -45,8 +45,8 @@ fn parse_svg(image: &MapImage) -> Result<Tree, RenderError> {
 /// Renders a map as PNG, with `scale` pixels per CSS pixel.
 ///
 /// # Errors
-/// If the SVG cannot be parsed, or the PNG would be too large. This is not known to happen for
-/// images that [`draw`](super::draw) returned.
+/// If the SVG cannot be parsed, or the PNG would be too large. No such error is known for images
+/// that [`draw`](super::draw) returned.
 pub fn png(image: &MapImage, scale: u32) -> Result<Vec<u8>, RenderError> {
     let tree = parse_svg(image)?;
     let (width, height) = (image.width * scale, image.height * scale);
@@ -60,8 +60,8 @@ pub fn png(image: &MapImage, scale: u32) -> Result<Vec<u8>, RenderError> {
 
 /// Encodes pixels as PNG without an alpha channel, because the page is opaque.
 ///
-/// A map of the embedded communities, 800 pixels wide, takes a fifth of the bytes that
-/// `Pixmap::encode_png` would write.
+/// The PNG of a map of the embedded communities that is 800 pixels wide has a fifth of the size
+/// that `Pixmap::encode_png` would write.
 fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     let colours = pixels.pixels().iter();
     let bytes: Vec<u8> = colours
@@ -88,23 +88,23 @@ const PAPER_SIZES: [(f32, f32); 5] = [
     (1_683.78, 2_383.937),
     (2_383.937, 3_370.394),
 ];
-/// The minimum scale at which a map is drawn on a page that is not the largest: the smallest text of
-/// a map, 10 pixels, is then 6 points high.
+/// The minimum scale of a map on any page except the largest. At this scale, the smallest text of a
+/// map (10 pixels) is 6 points high.
 const SCALE_MIN: f32 = 0.8;
-/// The margin of the page, 10 mm, in points.
+/// The margin of the page in points. It is 10 mm.
 const MARGIN: f32 = 28.346;
 /// A CSS pixel is 1/96 of an inch, and a point is 1/72 of an inch.
 const POINTS_PER_PIXEL: f32 = 0.75;
 
 /// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one page, portrait or landscape. A map that
-/// does not fit on A4 is scaled down a little or, if its text would be too small to read, drawn on
-/// larger paper.
+/// does not fit on A4 is scaled down slightly. If its text would then be too small to read, it is
+/// drawn on larger paper instead.
 ///
 /// The text of the PDF can be searched. The PDF has a title, a language and a text alternative,
 /// which is the map's description.
 ///
 /// # Errors
-/// If the SVG cannot be parsed or converted. This is not known to happen for images that
+/// If the SVG cannot be parsed or converted. No such error is known for images that
 /// [`draw`](super::draw) returned.
 pub fn pdf(image: &MapImage) -> Result<Vec<u8>, RenderError> {
     let tree = parse_svg(image)?;
@@ -131,7 +131,7 @@ pub fn pdf(image: &MapImage) -> Result<Vec<u8>, RenderError> {
 
     let mut structure = pdf.indirect(tags).start::<StructTreeRoot<'_>>();
     structure.child(document);
-    // These are the structure elements of the marked content of page 0.
+    // The entries are the structure elements of the marked content of page 0.
     let mut parents = structure.insert(Name(b"ParentTree")).dict();
     let mut entries = parents.insert(Name(b"Nums")).array();
     entries.item(0);

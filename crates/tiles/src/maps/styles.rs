@@ -8,7 +8,7 @@ use crate::assign_colours;
 
 /// The colour of the sea.
 pub(super) const SEA: &str = "#e3eff6";
-/// The colour of land outside the dataset. It is darker than the sea, also in black and white.
+/// The colour of land outside the dataset. It is darker than the sea, even in black and white.
 pub(super) const OTHER_LAND: &str = "#d5d2c9";
 /// The colour of land within the dataset that the layer does not cover.
 pub(super) const LAND: &str = "#fbfaf7";
@@ -64,7 +64,7 @@ pub(super) fn assign_fills(areas: &[ProjectedArea]) -> Vec<usize> {
     assign_colours(&neighbours(areas), FILLS.len())
 }
 
-/// Returns the neighbours of each area: the areas that share an edge with it.
+/// Returns the neighbours of each area, which are the areas that share an edge with it.
 fn neighbours(areas: &[ProjectedArea]) -> Vec<BTreeSet<usize>> {
     let bits = |(x, y): (f64, f64)| (x.to_bits(), y.to_bits());
     let mut areas_by_edge: HashMap<_, Vec<usize>> = HashMap::new();

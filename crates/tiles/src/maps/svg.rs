@@ -14,12 +14,12 @@ use super::text::{FONT_FAMILIES, FontWeight, LINE_HEIGHT, escape_xml};
 use super::towns::{DOT_RADIUS, TOWN_SIZE, TownLabel};
 use super::{MapImage, ProjectedArea};
 
-/// The width of the coast, in CSS pixels.
+/// The width of the line of the coast, in CSS pixels.
 const COAST_WIDTH: f64 = 0.7;
-/// The distance in metres by which the coast of a dataset may differ from that of the map.
+/// The distance in metres by which the coast of a dataset may differ from the coast of the map.
 const COAST_TOLERANCE_M: f64 = 1_000.0;
-/// The width in metres up to which a gap between areas is an inlet or the mouth of a river, and the
-/// distance from the coast within which it may be.
+/// The maximum width in metres of a gap between areas that is treated as an inlet or the mouth of a
+/// river. It is also the maximum distance of such a gap from the coast.
 const INLET_MAX_M: f64 = 600.0;
 const INLET_REACH_M: f64 = 6_000.0;
 
@@ -66,7 +66,8 @@ pub(super) fn write(scene: &MapScene<'_>) -> MapImage {
 }
 
 impl MapScene<'_> {
-    /// Returns the `<defs>`: the frame's clip path, the patterns in use, and the areas' paths.
+    /// Returns the `<defs>`: the clip path of the frame, the patterns in use, and the paths of the
+    /// areas.
     fn definitions(&self) -> String {
         let ImageRect {
             x,
@@ -148,7 +149,8 @@ impl MapScene<'_> {
         let _ = writeln!(out, "{rect} fill=\"none\" stroke=\"{INK}\"/>");
     }
 
-    /// Returns the areas that show where the dataset has land: those of the layer of land, if there is one.
+    /// Returns the areas that show where the dataset has land: the areas of the layer of land, if
+    /// there is such a layer.
     fn covered(&self) -> &[ProjectedArea] {
         match self.land.is_empty() {
             true => self.areas,
@@ -166,8 +168,9 @@ impl MapScene<'_> {
         }
     }
 
-    /// Writes the land within the dataset. Along its coast, land of Great Britain that the dataset does not
-    /// have is covered with sea: it is the same land, drawn less accurately.
+    /// Writes the land within the dataset. Along the coast of that land, land of Great Britain that
+    /// the dataset does not contain is covered with sea, because it is the same land, drawn less
+    /// accurately.
     fn write_land(&self, out: &mut String, coast: &CoastFinder<'_>, coast_map: &CoastMap<'_>) {
         let rings = || self.covered().iter().flat_map(|area| &area.rings);
         let lines = LayerEdges::new(rings()).outlines(rings(), coast);
@@ -185,7 +188,7 @@ impl MapScene<'_> {
         }
     }
 
-    /// Writes the fills and then the outlines of the areas, the selected area last.
+    /// Writes the fills and then the outlines of the areas. The selected area is last.
     fn write_areas(&self, out: &mut String, coast: &CoastFinder<'_>) {
         let fills = self.fills();
         let areas = || self.areas.iter().zip(&fills).enumerate();
@@ -193,7 +196,7 @@ impl MapScene<'_> {
         let selected = areas().filter(|(_, (area, _))| self.is_selected(area));
         for (index, (area, &fill)) in others.chain(selected) {
             let is_patterned = self.is_patterned(area);
-            // Fills are translucent where other areas must show through.
+            // Fills are translucent if other areas must be visible through them.
             let (colour, opacity) = match (is_patterned, self.is_partition) {
                 (true, false) if self.are_distinct() => (FILLS[fill].tint, " fill-opacity=\".5\""),
                 (true, _) => (FILLS[fill].tint, ""),
@@ -225,8 +228,8 @@ impl MapScene<'_> {
         self.write_outlines(out, (&edges, coast), true, (&coast_line, &border));
     }
 
-    /// Writes the outlines of the selected area, or of the others: the coast, and then the borders, with
-    /// their attributes.
+    /// Writes the outlines of the selected area or of the other areas: first the coast, then the
+    /// borders, each with its attributes.
     fn write_outlines(
         &self,
         out: &mut String,
@@ -319,7 +322,7 @@ impl MapScene<'_> {
     }
 }
 
-/// Writes lines as one path; an empty list writes nothing.
+/// Writes lines as one path. If the list is empty, writes nothing.
 fn write_lines(out: &mut String, lines: &[Vec<ImagePoint>], attributes: &str) {
     if lines.is_empty() {
         return;
@@ -331,7 +334,7 @@ fn write_lines(out: &mut String, lines: &[Vec<ImagePoint>], attributes: &str) {
     );
 }
 
-/// Writes what the colours of the background mean.
+/// Writes the key that explains the colours of the background.
 fn write_key(out: &mut String, key: &[KeyEntry]) {
     for entry in key {
         let [x, y] = [entry.corner.0, entry.corner.1].map(tenth);
@@ -417,7 +420,7 @@ fn write_number(out: &mut String, number: usize, rect: &ImageRect) {
         out,
         "<g class=\"number\" text-anchor=\"middle\"><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"3\" fill=\"#fff\" stroke=\"{INK}\" stroke-width=\".7\"/>"
     );
-    // Digits are 0.72 font sizes high.
+    // The height of digits is 0.72 times the font size.
     let baseline = rect.y + rect.height / 2.0 + NUMBER_SIZE * 0.36;
     let bottom_centre = (rect.x + rect.width / 2.0, baseline);
     write_text(
@@ -450,14 +453,14 @@ fn write_point(out: &mut String, area: &ProjectedArea) {
 
 /// Returns the `d` attribute of an SVG path, with coordinates rounded to hundredths of a pixel.
 ///
-/// Absolute positions are rounded before they are made relative, so areas that share a border have
-/// the same vertices. A valid coverage stays valid, because units of tiles are at least a thirtieth
-/// of a pixel.
+/// Absolute positions are rounded before they are converted to relative positions, so areas that
+/// share a border have the same vertices. A valid coverage remains valid, because a unit of a tile
+/// is at least a thirtieth of a pixel.
 fn path(rings: &[Vec<ImagePoint>]) -> String {
     rings.iter().map(|ring| open_path(ring) + "z").collect()
 }
 
-/// Returns the commands of a path along points.
+/// Returns the path commands for a line through points.
 fn open_path(points: &[ImagePoint]) -> String {
     let mut path = String::new();
     let mut last: Option<(i64, i64)> = None;

@@ -4,15 +4,15 @@ use std::sync::LazyLock;
 
 use ttf_parser::Face;
 
-/// Arimo, which has the metrics of Arial, Helvetica and Liberation Sans, so that a map looks the
-/// same in any of these fonts.
+/// The font Arimo. It has the same metrics as Arial, Helvetica and Liberation Sans, so a map looks
+/// the same in any of these fonts.
 pub(super) const REGULAR: &[u8] = include_bytes!("../../../../data/fonts/Arimo-Regular.ttf");
 pub(super) const BOLD: &[u8] = include_bytes!("../../../../data/fonts/Arimo-Bold.ttf");
 
 /// The `font-family` of maps.
 pub(super) const FONT_FAMILIES: &str = "Arial, Helvetica, 'Liberation Sans', Arimo, sans-serif";
 
-/// The factor that allows for fonts that are slightly wider.
+/// A factor that allows for slightly wider fonts.
 const WIDTH_ALLOWANCE: f64 = 1.04;
 /// The distance between baselines, as a multiple of the font size.
 pub(super) const LINE_HEIGHT: f64 = 1.2;
@@ -40,8 +40,7 @@ pub(super) fn width(text: &str, size: f64, weight: FontWeight) -> f64 {
     text.chars().map(advance).sum::<f64>() * size * WIDTH_ALLOWANCE
 }
 
-/// Wraps text between words to lines of at most `max_width`; a word that is wider gets a line of
-/// its own.
+/// Wraps text between words into lines of at most `max_width`. A wider word is on a separate line.
 pub(super) fn wrap(text: &str, size: f64, weight: FontWeight, max_width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -56,12 +55,12 @@ pub(super) fn wrap(text: &str, size: f64, weight: FontWeight, max_width: f64) ->
     lines
 }
 
-/// Returns the ways to break a name into lines: for each number of lines, the narrowest way. Ways
-/// with the fewest lines come first.
+/// Returns the ways to break a name into lines, starting with the fewest lines. For each number of
+/// lines, returns only the narrowest way.
 pub(super) fn line_breaks(name: &str, size: f64, weight: FontWeight) -> Vec<Vec<String>> {
     let full_width = width(name, size, weight);
     let mut layouts: Vec<Vec<String>> = Vec::new();
-    // A narrower layout replaces the previous layout, unless the narrower one needs more lines.
+    // A narrower layout replaces the previous layout, unless the narrower layout needs more lines.
     for sixteenths in (0..=16).rev() {
         let max_width = full_width * f64::from(sixteenths) / 16.0;
         let lines = wrap(name, size, weight, max_width);
@@ -73,7 +72,7 @@ pub(super) fn line_breaks(name: &str, size: f64, weight: FontWeight) -> Vec<Vec<
     layouts
 }
 
-/// Escapes text for XML; control characters become spaces, and characters that XML does not allow
+/// Escapes text for XML. Control characters become spaces, and characters that XML does not allow
 /// are removed.
 pub(super) fn escape_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! Places the names of towns in the room that the labels of areas leave.
+//! Places the names of towns where the labels of areas leave room.
 
 use super::labels::AreaLabel;
 use super::raster::{ImagePoint, ImageRect, distance};
@@ -11,9 +11,10 @@ pub(super) const DOT_RADIUS: f64 = 1.8;
 /// The space between a dot and its name, and between names.
 const DOT_GAP: f64 = 2.5;
 const GAP: f64 = 2.0;
-/// The area of the map for each town, in square CSS pixels, and the maximum number of towns.
+/// The area of the map per town in square CSS pixels, and the maximum number of towns.
 const ROOM_PER_TOWN: f64 = 25_000.0;
-/// The distance from a larger town within which a town is a part of it, or not needed, in CSS pixels.
+/// The minimum distance of a town from a larger town, in CSS pixels. A nearer town is part of the
+/// larger town, or is not needed.
 const DISTANCE_MIN: f64 = 28.0;
 const TOWNS_MAX: usize = 40;
 
@@ -26,7 +27,7 @@ pub(super) struct TownLabel {
     pub(super) rect: ImageRect,
 }
 
-/// Places as many towns as there is room for. `towns` are in order of importance.
+/// Places as many towns as fit. `towns` are in order of importance.
 pub(super) fn place_towns(
     frame: &ImageRect,
     towns: impl Iterator<Item = (&'static str, ImagePoint)>,
@@ -68,8 +69,8 @@ pub(super) fn place_towns(
     placed
 }
 
-/// Returns whether the name of an area is that of a town, with or without a further word, so that the town
-/// need not be named.
+/// Returns whether the name of an area is the name of a town, with or without a further word. Such
+/// a town does not need its own label.
 fn is_named_after(area: &str, town: &str) -> bool {
     let without_kind = area.rsplit_once(' ').map_or(area, |(name, _)| name);
     area.eq_ignore_ascii_case(town) || without_kind.eq_ignore_ascii_case(town)
@@ -84,8 +85,8 @@ fn towns_max(frame: &ImageRect) -> usize {
     ((frame.width * frame.height / ROOM_PER_TOWN) as usize).clamp(2, TOWNS_MAX)
 }
 
-/// Returns the boxes in which a name may be, the best first: on the right of the dot, on its left,
-/// above and below it.
+/// Returns the boxes in which a name may be placed, starting with the best box: to the right of the
+/// dot, to the left of it, above it and below it.
 fn positions(name: &str, (x, y): ImagePoint) -> [ImageRect; 4] {
     let width = text::width(name, TOWN_SIZE, FontWeight::Regular);
     let height = TOWN_SIZE * LINE_HEIGHT;
@@ -127,7 +128,7 @@ mod tests {
         ];
         assert_eq!(names(&towns, &[]), ["Lancaster", "Heysham", "Kendal"]);
         let placed = place_towns(&FRAME, towns.into_iter(), &[], None);
-        // There is no room on the right.
+        // There is no room to the right of the dot.
         assert!(placed[1].rect.right() < 398.0);
     }
 
