@@ -37,7 +37,7 @@ pub(crate) const SIXTY_AREAS: DistortedGrid = DistortedGrid {
 };
 
 /// The maximum offset of a midpoint relative to the length of the segment. With this value,
-/// boundaries are about as irregular as those of parishes.
+/// boundaries are about as irregular as the boundaries of parishes.
 const BEND_RATIO: f64 = 0.2;
 
 /// A side of a cell, given by the grid corners at its two ends. The smaller corner is first.

@@ -3,7 +3,7 @@
 //!
 //! Every command-line option that configures the service is a setting. The setting has the same
 //! name in the file, and a name such as `CATCHMENT_LOG_LEVEL` in the environment. Values from the
-//! environment and the file are validated like those on the command line.
+//! environment and the file are validated in the same way as values on the command line.
 //!
 //! clap shows the variables in the help, but this module reads them, because error messages of clap
 //! do not contain the name of the variable. In addition, clap accepts only `true` and `false` for a

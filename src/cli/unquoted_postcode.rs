@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-/// Joins the two words of a postcode after `locate`.
+/// Joins the two words of an unquoted postcode after the command `locate`.
 pub(super) fn join_postcode(args: &[OsString]) -> Vec<OsString> {
     let mut joined = args.to_vec();
     if args.get(1).is_none_or(|command| command != "locate") {

@@ -20,7 +20,7 @@ use crate::ops::dataset_store::DatasetStore;
 /// Returns the routes of the admin listener.
 pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
     let metrics_app = app.clone();
-    // The admin listener has limits of its own, because requests to the public listener must not
+    // The admin listener has separate limits, because requests to the public listener must not
     // use up the capacity of the admin listener.
     let admission_control = Arc::new(AdmissionControl::new(
         AccessConfig::default(),

@@ -1,5 +1,5 @@
 //! `/api/v1/batch`: streams an input file through the batch look-up. Output rows are sent while
-//! input rows arrive. The code and the output are the same as those of `catchment batch`.
+//! input rows arrive. The code and the output are the same as for `catchment batch`.
 //!
 //! An error before the first output row is sent as a problem response. A later error aborts the
 //! response body, so that the client can detect that the output is incomplete. The summary is sent

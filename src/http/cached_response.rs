@@ -18,7 +18,7 @@ const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 /// body. Caches revalidate the response after five minutes.
 ///
 /// # Errors
-/// If the client accepts none of the encodings.
+/// If the client does not accept any of the encodings.
 pub(super) fn cached_response(
     headers: &HeaderMap,
     content_type: &'static str,
@@ -30,7 +30,7 @@ pub(super) fn cached_response(
 /// Does the same as [`cached_response`], but for a URL whose content never changes.
 ///
 /// # Errors
-/// If the client accepts none of the encodings.
+/// If the client does not accept any of the encodings.
 pub(super) fn immutable_response(
     headers: &HeaderMap,
     content_type: &'static str,

@@ -22,7 +22,7 @@ use catchment_core::domain::{Area, Layer, LayerRole, today_in_london};
 use catchment_core::index::Index;
 use catchment_core::request::RequestParams;
 
-/// The sites that may show our maps in a frame, as the value of `frame-ancestors`.
+/// The sites that may show maps of this service in a frame, as the value of `frame-ancestors`.
 #[derive(Debug, Clone)]
 pub struct FrameAncestors(Arc<str>);
 
@@ -42,7 +42,7 @@ impl FrameAncestors {
     }
 
     /// Returns the `Content-Security-Policy` header. Like the policy of other pages, this policy
-    /// allows only our own scripts.
+    /// allows only scripts of this service.
     fn policy(&self) -> HeaderValue {
         let policy = format!(
             "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; \

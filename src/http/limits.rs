@@ -13,7 +13,7 @@ pub struct ServerLimits {
     /// starts when the connection is opened. For later requests, it starts with the first byte.
     /// After this time, the connection is closed.
     pub header_timeout: Duration,
-    /// The maximum time to read and answer a request. Batches have timeouts of their own.
+    /// The maximum time to read and answer a request. Batches have separate timeouts.
     pub request_timeout: Duration,
     /// The time after which a connection is closed if its client reads a response at less than
     /// 1,000 bytes a second.

@@ -98,7 +98,7 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
 }
 
 /// Returns the highest quality (RFC 9110, section 12.5.1) of the listed media types that match, or
-/// 0 if none matches.
+/// 0 if no listed type matches.
 fn quality(accept: &str, matches_type: impl Fn(&str) -> bool) -> f32 {
     let qualities = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);

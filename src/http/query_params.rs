@@ -42,7 +42,7 @@ pub(super) trait ParamValue: Sized {
 }
 
 /// Declares the query parameters of a route: a struct that implements [`QueryParams`]. Each field
-/// is the value of the named parameters. The fields are parsed in order, and the first error is
+/// is the value of one or more parameters, whose names are in brackets. The fields are parsed in order, and the first error is
 /// returned. If the type of a field is `Result`, the handler deals with its error.
 macro_rules! query_params {
     (

@@ -53,7 +53,7 @@ query_params! {
     struct StyleParams {
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],
-        /// The layers, such as `icc,gp-practice`; the default is the first layer.
+        /// The layers, such as `icc,gp-practice`. The default is the first layer.
         layers: Option<String> = ["layers"],
         /// Whether the style contains the names of the areas.
         has_labels: Result<HasLabels, Problem> = ["labels"],

@@ -13,7 +13,7 @@ pub(super) const SOURCES_PATH: &str = "/sources";
 /// The path of the page with the embed code.
 pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";
 
-/// Returns the path of an area's page. Practices and groups have paths of their own.
+/// Returns the path of an area's page. The paths of practices and groups have a different form.
 pub(crate) fn area_path(index: &Index, layer: Layer, id: &str) -> String {
     format!("{}/{}", layer_path(index, layer), path_segment(id))
 }

@@ -301,7 +301,7 @@ function extend([west, south, east, north]) {
 async function replaceStaticMap(figure) {
   const { script, style, land, names } = figure.dataset;
   const [gl, own, drawn] = await Promise.all([import(script), fetchJson(style), fetchJson(names)]);
-  // The style of our tiles has the URL of the basemap's style, if the operator has configured a basemap.
+  // If the operator has configured a basemap, the style of the service's tiles contains the URL of the basemap's style.
   const backgroundStyle = own.metadata?.["catchment:basemap"] ?? land;
   const background = backgroundStyle && (await fetchJson(localUrl(backgroundStyle)));
   const map = new InteractiveMap(figure, gl, buildStyle(figure.dataset, own, background, drawn), own.sources.catchment.bounds);
@@ -311,7 +311,7 @@ async function replaceStaticMap(figure) {
   map.map.on("error", () => figure.classList.contains("is-interactive") || map.remove());
 }
 
-// Replaces the static map as soon as somebody touches it, or else when the page is idle.
+// Replaces the static map as soon as the user touches it, or otherwise when the page is idle.
 function replaceOnDemand(figure) {
   let hasStarted = false;
   const start = () => {

@@ -1,30 +1,31 @@
 #!/usr/bin/env python3
 """Models which practices the residents of each LSOA (2011) register with.
 
-Reads only tables of `data/source/` (option --source) and writes
+The script reads only tables of `data/source/` (option --source) and writes
 
     practice_catchments.csv   lsoa11cd, ods_code, share
 
-for the sub-ICB locations 01K, 01H, 01A and 00Q. With --judge FILE it compares the result with
-published registrations, which never enter the table unless --fit is given.
+for the sub-ICB locations 01K, 01H, 01A and 00Q. With --judge FILE, it compares the result with
+published registrations. These do not affect the table unless --fit is given.
 
 The model, for a postcode p and a practice j:
 
     kernel(p, j) = town(p, j) * sum over the sites s of j of  weight(s) * exp(-BETA * d(p, s) ** ALPHA)
-    share(p, j)  = attraction(j) * kernel(p, j) / sum over all practices of the same
+    share(p, j)  = attraction(j) * kernel(p, j) / the sum of the same product over all practices
 
-* d is a distance over inhabited land in km: the shortest path over a Delaunay network of all
-  postcodes, where an edge of length l costs l * max(1, l / 0.3 km) ** 0.4 (long edges cross moors,
-  where roads are few) and edges over sea are removed.
-* weight is 1 for the main surgery, FURTHER for each branch of practice_sites.csv and for the former
-  premises of each practice that it took over (people stay on the list when a surgery merges).
-* town is exp(TOWN) if the main surgery is in the same postcode district as p, else 1.
-* attraction of a practice of the area is found by balancing (maximum entropy, Furness): the
-  modelled people on each list equal the list size. Practices outside the area are not
-  balanced: their attraction is their list size, and the people assigned to them are those who are
-  registered outside the area.
-* people of an LSOA = residents, scaled to the lists (see `people`), spread evenly over its live
-  postcodes. The share of an LSOA is the mean over its live postcodes.
+* d is the distance over inhabited land in km. It is the length of the shortest path in a Delaunay
+  network of all postcodes, without edges over sea. An edge of length l costs
+  l * max(1, l / 0.3 km) ** 0.4, because long edges cross moors, where there are few roads.
+* weight is 1 for the main surgery. It is FURTHER for each branch in practice_sites.csv and for the
+  former premises of each practice that j took over, because people stay on the list when practices
+  merge.
+* town is exp(TOWN) if the main surgery is in the same postcode district as p, and otherwise 1.
+* attraction is found by balancing (maximum entropy, Furness) for each practice of the area: the
+  modelled number of people on its list equals the list size. Practices outside the area are not
+  balanced. Their attraction is their list size, and the people assigned to them are the people who
+  are registered outside the area.
+* The people of an LSOA are its residents, scaled to the lists (see `people`) and spread evenly over
+  its live postcodes. The share of an LSOA is the mean of the shares of its live postcodes.
 """
 import argparse
 import os
@@ -43,8 +44,8 @@ from scipy.spatial import Delaunay, cKDTree
 BETA, ALPHA, FURTHER, TOWN = 2.36, 0.527, 0.37, 0.315
 PARAMETERS = np.array([BETA, ALPHA, FURTHER, TOWN])
 
-POOLS = (("01K", "01H"), ("01A", "00Q"))  # uninhabited hills separate the two
-NEIGHBOUR_KM = 12.0   # a neighbouring practice counts within this distance of a live postcode
+POOLS = (("01K", "01H"), ("01A", "00Q"))  # uninhabited hills separate the two pools
+NEIGHBOUR_KM = 12.0   # the maximum distance of a neighbouring practice from a live postcode
 SHARE_MIN_WRITTEN = 0.0005
 SHARE_LISTED = 0.05
 EDGE_KM, EDGE_POWER = 0.3, 0.4
@@ -154,7 +155,7 @@ def read_land(path):
                     a = int(np.ceil((start - west) / cell - 0.5))
                     b = int(np.floor((end - west) / cell - 0.5))
                     mask[row, max(a, 0):max(b + 1, 0)] = True
-    # the boundaries are generalised to 200 m: land reaches two cells further
+    # The boundaries are generalised to 200 m, so extend the land by two cells.
     for _ in range(2):
         grown = mask.copy()
         grown[1:] |= mask[:-1]
@@ -198,8 +199,8 @@ class LandNetwork:
 
 
 def crosses_sea(land, a, b, length_km, both_home):
-    """Whether the line has SEA_RUN_KM or more off the land. The mask knows the land of the four
-    sub-ICB locations only, so other lines count in the mouths of Morecambe Bay alone."""
+    """Whether at least SEA_RUN_KM of the line is not on land. The mask contains only the land of the four
+    sub-ICB locations, so other lines are tested only in the mouths of Morecambe Bay."""
     mask, cell, west, south = land
     steps = max(2, int(length_km * 10))
     t = (np.arange(steps) + 0.5) / steps
@@ -265,10 +266,11 @@ class Pool:
         return kernel / kernel.max(axis=1, keepdims=True)
 
     def shares(self, parameters):
-        """LSOA × practice. The attractions are balanced until each list is met within 1e-9: some steps
-        of Furness, then Newton's method on log(attraction) and on the scale of all people, which
-        makes good for those who leave. On average (by list) a practice of the area attracts like
-        a neighbour with a list of the same size."""
+        """Returns a matrix of LSOA × practice. The attractions are balanced until the error of each list is
+        at most 1e-9: some steps of Furness, then Newton's method on log(attraction) and on the scale of
+        all people. The scale compensates for people who are registered outside the area. On average,
+        weighted by list size, a practice of the area has the same attraction as a neighbouring practice
+        with a list of the same size."""
         kernel, n = self.kernel(parameters), self.inside
         lists = self.lists[:n]
         weight = lists / lists.sum()
@@ -321,8 +323,9 @@ def further_sites(source, inside, main):
 
 
 def people(source, lsoas, sub_icbs, table, inside):
-    """Residents × (lists / residents of the pool), moved a quarter of the way (BORDER_SCALING) to
-    where each sub-ICB location's total equals its own lists: people cross the border inside a pool."""
+    """Residents × (lists / residents of the pool), moved a quarter of the way (BORDER_SCALING) to the
+    numbers for which each sub-ICB location's total equals its own lists. They are not moved the whole
+    way, because people cross the border inside a pool."""
     residents = source.residents.reindex(lsoas).to_numpy(float)
     sub = source.sub_icb.reindex(lsoas).to_numpy()
     lists = table.list_size_2026_04[inside].groupby(table.sub_icb[inside]).sum()
@@ -388,7 +391,7 @@ def list_ratios(shares, source, sub_icbs):
 
 
 def fit(pool, judge, lsoas):
-    """The parameters under which the registrations of these LSOAs are likeliest."""
+    """Returns the parameters with the maximum likelihood of the registrations of these LSOAs."""
     truth = judge[0].loc[lsoas].reindex(columns=pool.practices, fill_value=0.0).to_numpy()
 
     def loss(parameters):

@@ -78,7 +78,7 @@ fn split_large(members: &[Member<'_>], group: Range<usize>, groups: &mut Vec<Ran
     }
 }
 
-/// Returns the index at which to divide a group into two groups with enough postcodes in use each.
+/// Returns the index at which to divide a group, so that both parts contain enough postcodes in use.
 /// The index is near the middle, and preferably between two districts or sectors. Returns `None` if
 /// there is no such index.
 pub(super) fn split_point(members: &[Member<'_>]) -> Option<usize> {

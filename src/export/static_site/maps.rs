@@ -1,5 +1,5 @@
 //! The files that the widget shows: maps of layers and of areas, lists of members, and practices.
-//! Their content is the same as that of the service's responses.
+//! Their content is the same as in the responses of the service.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use catchment_core::domain::{Layer, LayerRole};
 use catchment_core::index::Index;
 use catchment_tiles::TileCache;
 
-/// Adds the files, and returns the layers for the names that the widget uses instead of layers:
-/// `default` for the layer of maps if no layer is requested, and `practices`.
+/// Adds the files. Returns the layers for the two names that the widget uses instead of layers:
+/// `default` (the layer of a map if no layer is requested) and `practices`.
 pub(super) fn write(
     index: &Index,
     day: Date,

@@ -139,7 +139,7 @@ pub enum StaticSiteError {
     },
 }
 
-/// The files that differ from those of an earlier export.
+/// The files that differ from the files of an earlier export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StaticSiteChanges {
     /// The paths of new and changed files.

@@ -17,7 +17,7 @@ pub(in crate::http) enum RequestClass {
     /// Requests that take a millisecond of CPU time or more, or that have a large response: areas,
     /// maps, tiles, pages, documents and files.
     Rendered,
-    /// Batches, which have limits of their own: see `BatchLimits`.
+    /// Batches, which have separate limits; see `BatchLimits`.
     Batch,
     /// Downloads of batches by ticket. Each download waits for the upload of the batch.
     TicketDownload,
@@ -45,7 +45,7 @@ impl RequestClass {
         }
     }
 
-    /// Returns whether the request timeout applies. Batches have timeouts of their own.
+    /// Returns whether the request timeout applies. Batches have separate timeouts.
     pub(in crate::http) fn has_timeout(self) -> bool {
         !matches!(self, RequestClass::Batch | RequestClass::TicketDownload)
     }

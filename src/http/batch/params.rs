@@ -179,7 +179,8 @@ impl DeclaredContent {
     /// If `Content-Type` or `Content-Encoding` is not supported.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<DeclaredContent, Problem> {
         let declared_type = content_type(headers).unwrap_or_default();
-        // On Windows, the media type of a CSV file is that of the program that opens such files.
+        // On Windows, the media type of a CSV file is the media type of the program that opens such
+        // files.
         let declared_type = if declared_type.eq_ignore_ascii_case(EXCEL_TYPE) {
             "text/csv"
         } else {

@@ -169,7 +169,7 @@ impl BodyPump {
         let abort_tx = tx.clone();
         let forwarded = async {
             forward_body(&mut body, tx, self.limits.bytes_max, &self.traffic).await;
-            // The input is complete; the output may still be in progress.
+            // The input is complete, but the output may still be in progress.
             std::future::pending::<()>().await;
         };
         let stop_reason = tokio::select! {

@@ -62,7 +62,7 @@ struct ConnectionState {
     bytes_sent: AtomicU64,
     /// Whether the last write blocked because the client is not reading.
     is_write_blocked: AtomicBool,
-    /// Whether the request has timeouts of its own.
+    /// Whether the request has separate timeouts.
     has_own_timeouts: AtomicBool,
     is_awaiting_body: AtomicBool,
     is_aborted: AtomicBool,
@@ -97,8 +97,8 @@ impl Connection {
         self.0.signal.notify_one();
     }
 
-    /// Exempts the request from the write timeout, because the request has timeouts of its own, as
-    /// every batch does.
+    /// Exempts the request from the write timeout, because the request has separate timeouts. Every
+    /// batch has separate timeouts.
     pub(in crate::http) fn use_own_timeouts(&self) {
         self.0.has_own_timeouts.store(true, Ordering::Relaxed);
     }

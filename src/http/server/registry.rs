@@ -127,7 +127,7 @@ impl ConnectionRegistry {
 
     /// Evicts the next connection for which `is_evictable` returns `true`. Each search continues
     /// where the last search ended (as in the CLOCK algorithm), so that all connections are
-    /// examined in turn.
+    /// examined one after another.
     fn evict_where(&self, is_evictable: impl Fn(&TrackedConnection) -> bool) -> bool {
         let mut state = self.state();
         let after_hand = (Bound::Excluded(state.clock_hand), Bound::Unbounded);

@@ -77,7 +77,7 @@ impl CatchmentKind {
     }
 }
 
-/// Parses `inner` or `outer`; a boundary without a keyword is [`CatchmentKind::Whole`].
+/// Parses `inner` or `outer`. A boundary without a keyword is [`CatchmentKind::Whole`].
 impl std::str::FromStr for CatchmentKind {
     type Err = UnknownKeyword;
 
@@ -149,7 +149,7 @@ pub struct Membership {
     pub member: GroupMember,
     /// The layer of the group.
     pub layer: Layer,
-    /// The id of the group. `None` means that the source does not name the group. The member may
+    /// The id of the group. `None` means that the source does not specify the group. The member may
     /// still belong to a group.
     pub group: Option<String>,
     /// The dates on which the membership is valid.

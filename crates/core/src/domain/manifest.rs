@@ -130,7 +130,7 @@ impl Manifest {
             .is_some_and(|entry| entry.postcode_column.is_some())
     }
 
-    /// Returns the layer whose areas are those of the organisations of a kind.
+    /// Returns the layer whose areas belong to NHS organisations of a kind.
     pub fn organisation_layer(&self, kind: OrganisationKind) -> Option<Layer> {
         let mut layers = self.layers.iter();
         let found = layers.find(|entry| entry.organisation == Some(kind));

@@ -21,7 +21,7 @@ const OVERSEAS_OUTCODES: [&[u8]; 11] = [
 /// code. It also accepts the number of a British Forces Post Office, such as `BFPO 57`, and two
 /// words that NHS systems write for pseudo postcodes: `NFA` for ZZ99 3VZ (no fixed abode) and `NPC`
 /// for ZZ99 3WZ (address not known). `Display` prints the canonical form. A `Postcode` is
-/// well-formed (BS 7666) and in a postcode area that exists; the index determines whether the
+/// well-formed (BS 7666) and in a postcode area that exists. The index determines whether the
 /// postcode exists. Postcodes are ordered by their `pcd7` text, so `LA1` sorts before
 /// `LA10`. `Debug` prints only `Postcode(…)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! The postcode areas. A postcode area is the letters with which an outward code starts.
 
-/// The postcode areas of Royal Mail, with those of the Channel Islands and the Isle of Man, and the
-/// non-geographic areas BF, BX, XM and ZZ.
+/// The postcode areas of Royal Mail, including the areas of the Channel Islands and the Isle of
+/// Man, and the non-geographic areas BF, BX, XM and ZZ.
 const POSTCODE_AREAS: &str = "AB AL B BA BB BD BF BH BL BN BR BS BT BX CA CB CF CH CM CO CR CT CV CW DA DD \
     DE DG DH DL DN DT DY E EC EH EN EX FK FY G GL GU GY HA HD HG HP HR HS HU HX IG IM IP IV JE KA KT KW KY L \
     LA LD LE LL LN LS LU M ME MK ML N NE NG NN NP NR NW OL OX PA PE PH PL PO PR RG RH RM S SA SE SG SK SL SM \

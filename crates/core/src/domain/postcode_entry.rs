@@ -124,7 +124,7 @@ pub struct PostcodeCodes {
     pub council: Option<GssCode>,
     /// The LSOA of 2021.
     pub lsoa21: Option<GssCode>,
-    /// Whether the statistical area is the one whose boundary contains the position, because the
+    /// Whether the statistical area is the area whose boundary contains the position, because the
     /// publisher's look-up refers to an earlier use of the postcode.
     pub is_statistical_area_by_polygon: bool,
     /// Whether the LSOA of 2021 is the LSOA whose boundary contains the position, because the LSOA

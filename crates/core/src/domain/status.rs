@@ -7,7 +7,7 @@ use super::keyword::keyword_enum;
 pub enum LookupStatus {
     /// The position is known, and is inside at least one area of the dataset.
     Located,
-    /// The postcode is no longer in use; the answer is for its last position.
+    /// The postcode is no longer in use. The answer is for the last position of the postcode.
     Terminated,
     /// The postcode is ZZ99 3VZ (no fixed abode).
     NoFixedAbode,

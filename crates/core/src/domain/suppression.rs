@@ -32,12 +32,12 @@ impl SuppressionRule {
         round_to: 0,
     };
     /// The rule by which NHS England publishes counts of patients: counts from 1 to 7 are hidden,
-    /// and the others are rounded to the nearest 5.
+    /// and the other counts are rounded to the nearest 5.
     pub const NHS_ENGLAND: SuppressionRule = SuppressionRule {
         below: 8,
         round_to: 5,
     };
-    /// The rule that hides counts from 1 to 7 and leaves the others exact.
+    /// The rule that hides counts from 1 to 7 and leaves the other counts exact.
     pub const BELOW_8: SuppressionRule = SuppressionRule {
         below: 8,
         round_to: 0,

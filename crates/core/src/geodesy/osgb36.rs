@@ -2,7 +2,7 @@
 //!
 //! The grid is defined by this projection: a transverse Mercator projection of the Airy 1830
 //! ellipsoid. The datum stays the same, so OSTN15 is not involved. [`to_lonlat`](super::to_lonlat)
-//! applies OSTN15 when it converts the result to ETRS89. The formulae are those of annex B of
+//! applies OSTN15 when it converts the result to ETRS89. The formulae are from annex B of
 //! Ordnance Survey's *Transformations and OSGM15 user guide*.
 
 use super::{LAT_RANGE, LON_RANGE};

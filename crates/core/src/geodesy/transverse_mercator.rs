@@ -1,6 +1,6 @@
 //! The transverse Mercator projection of the National Grid, on the GRS80 ellipsoid.
 //!
-//! The formulae and constants are those of Ordnance Survey's *Transformations and OSGM15 user
+//! The formulae and constants are from Ordnance Survey's *Transformations and OSGM15 user
 //! guide* (v1.3, 2020), annexes B and C. Ordnance Survey's *Guide to coordinate systems in Great
 //! Britain* also contains them. The result is an ETRS89 easting and northing, which determine the
 //! shifts of OSTN15. The ETRS89 position differs from the position on the British National Grid by

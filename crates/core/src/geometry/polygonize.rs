@@ -30,14 +30,14 @@ pub fn edge_key(edge: &Line<i64>) -> [(i64, i64); 2] {
     [edge.start.x_y(), edge.end.x_y()]
 }
 
-/// Cancels pairs of opposite edges and removes duplicates; the result is sorted by [`edge_key`].
+/// Cancels pairs of opposite edges and removes duplicates. The result is sorted by [`edge_key`].
 pub fn cancel_opposites(edges: Vec<Line<i64>>) -> Vec<Line<i64>> {
     let mut remaining = cancel_pairs(edges);
     remaining.dedup();
     remaining
 }
 
-/// Cancels pairs of opposite edges; the result is sorted by [`edge_key`]. If the source covers a
+/// Cancels pairs of opposite edges. The result is sorted by [`edge_key`]. If the source covers a
 /// region twice, the result may contain an edge several times.
 pub(super) fn cancel_pairs(mut edges: Vec<Line<i64>>) -> Vec<Line<i64>> {
     let is_forward = |edge: &Line<i64>| edge.start.x_y() < edge.end.x_y();

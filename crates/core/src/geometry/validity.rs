@@ -832,7 +832,7 @@ mod tests {
         }
     }
 
-    /// Runs only if `CATCHMENT_PYTHON` names a Python interpreter with Shapely.
+    /// This test runs only if `CATCHMENT_PYTHON` is the path of a Python interpreter with Shapely.
     #[test]
     fn validity_agrees_with_geos() {
         use std::io::Write;

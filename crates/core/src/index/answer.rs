@@ -39,7 +39,7 @@ pub enum Locator {
     Uprn(Uprn),
 }
 
-/// The result of a query. It borrows from the index; no records are copied.
+/// The result of a query. The result borrows from the index, so no records are copied.
 pub struct LocateAnswer<'i> {
     /// How the locator was resolved.
     pub status: LookupStatus,
@@ -164,7 +164,7 @@ impl Location {
 /// The result for one layer.
 #[derive(Debug)]
 pub enum LayerResult<'i> {
-    /// The areas; an empty list means that no area was found.
+    /// The areas. An empty list means that no area was found.
     Areas(Vec<AreaMatch<'i>>),
     /// The practices whose area includes the position. The practice with the largest share comes
     /// first.

@@ -93,7 +93,7 @@ impl PostcodeCounts {
 
 impl Index {
     /// Returns, for each area of a layer on a day, in order of id, the areas of every other layer to
-    /// which it belongs; `None` if the dataset does not have the layer. Every live postcode is
+    /// which it belongs; `None` if the dataset does not contain the layer. Every live postcode is
     /// looked up, on several threads.
     pub fn area_look_up(
         &self,

@@ -1,7 +1,7 @@
 //! The postcodes of an area, in pages and in order of postcode.
 //!
-//! The functions that determine whether a postcode is in the area are those of `locate`, so that
-//! the results always agree. This module only reduces the number of postcodes that these functions
+//! The same functions as in `locate` determine whether a postcode is in the area, so that the
+//! results always agree. This module only reduces the number of postcodes that these functions
 //! test. A postcode can be in an area only if the directory assigns it to one of the area's
 //! statistical areas, or if its position is in the buffered bounding box of the area's geometry.
 //! For a page, the module passes once over the directory's rows, starting after the last postcode
@@ -44,7 +44,8 @@ pub struct AreaPostcode {
     pub entry: PostcodeEntry,
     /// The postcode's status on the day.
     pub status: PostcodeStatus,
-    /// The basis on which the postcode is in the area; for a group, always [`Basis::Membership`].
+    /// The basis on which the postcode is in the area; for a group, the basis is always
+    /// [`Basis::Membership`].
     pub basis: Basis,
 }
 
@@ -109,8 +110,9 @@ impl Index {
         }
     }
 
-    /// Returns how many postcodes are in an area or group on a day according to [`Index::locate`],
-    /// by outward code, in ascending order. This function tests every candidate postcode.
+    /// Returns the number of postcodes of each outward code that are in an area or group on a day
+    /// according to [`Index::locate`], in ascending order of outward code. This function tests
+    /// every candidate postcode.
     pub fn outcodes_in(
         &self,
         (layer, id): (Layer, &str),

@@ -73,8 +73,7 @@ pub(super) struct LayerIndex {
 struct AreaIndex {
     versions: Range<usize>,
     boundaries: Vec<u32>,
-    /// Whether the area consists of statistical areas; if it does, its boundaries are for display
-    /// only.
+    /// Whether the area consists of statistical areas, so that its boundaries are for display only.
     is_assigned: bool,
 }
 
@@ -391,7 +390,7 @@ impl LayerIndex {
         self.assignments.all()
     }
 
-    /// Returns whether the area consists of statistical areas; if it does, its boundaries are for
+    /// Returns whether the area consists of statistical areas, so that its boundaries are for
     /// display only.
     pub(super) fn is_assigned(&self, ordinal: u32) -> bool {
         self.areas[ordinal as usize].is_assigned

@@ -250,7 +250,7 @@ mod tests {
         dataset
             .memberships
             .push(area_membership(layers::icc(), "k", Some("h")));
-        // The dataset does not have the layer of this group.
+        // The dataset does not contain the layer of this group.
         let pcn = practice_membership("A00001", layers::pcn(), Some("U1"));
         dataset.memberships.push(pcn);
         dataset

@@ -1,8 +1,8 @@
 //! Simplifies arcs: removes vertices as long as no border moves by more than a tolerance and no
 //! edges cross. The vertices whose removal moves the line least are removed first.
 //!
-//! The guarantees are those of JTS's `CoverageSimplifier`: nodes are retained, areas keep their
-//! neighbours, and no ring collapses.
+//! The guarantees are the same as for JTS's `CoverageSimplifier`: nodes are retained, areas keep
+//! their neighbours, and no ring collapses.
 //!
 //! ```text
 //!        v             Vertex v is removed if v and every vertex already removed between a and b

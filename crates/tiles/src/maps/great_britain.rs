@@ -28,7 +28,8 @@ pub(super) struct Town {
 /// The coast of Great Britain or of an island.
 struct CoastRing {
     bounds: Rect<f64>,
-    /// The vertices in metres on the British National Grid; the first vertex is not repeated.
+    /// The vertices in metres on the British National Grid. The first vertex is not repeated at the
+    /// end.
     vertices: Vec<Coord<f64>>,
 }
 

@@ -15,7 +15,7 @@
 //!         │
 //!         ▼
 //!  rows[row] 16 bytes: the entry of the postcode (row.rs); codes and editions
-//!                              that many rows share are in tables of their own (row_tables.rs)
+//!                              that many rows share are in separate tables (row_tables.rs)
 //! ```
 //!
 //! Invariants:
@@ -23,9 +23,9 @@
 //! - Rows are in order of postcode, and each postcode has one row. A row does not contain its
 //!   postcode, because the position of the row determines the postcode.
 //! - The ids of outward codes are numbers from 1 in ascending order, so sectors are also in
-//!   ascending order. The first row of a sector is never less than that of the previous sector,
-//!   even if a sector has no postcodes. An additional empty sector at the end is a sentinel. Its
-//!   first row is the row after the rows of the last real sector.
+//!   ascending order. The first row of a sector is never less than the first row of the previous
+//!   sector, even if a sector has no postcodes. An additional empty sector at the end is a
+//!   sentinel. Its first row is the row after the rows of the last real sector.
 //! - Only inward codes of `ZZ99` may contain letters other than the 20 letters in `sector.rs`.
 //!   `ZZ99` has no id. Its postcodes are in a separate list, `pseudo_postcodes`. Their rows are the
 //!   last rows, because `ZZ99` is the last outward code.

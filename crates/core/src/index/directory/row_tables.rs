@@ -25,8 +25,8 @@ pub(super) struct RowAreas {
 /// a postcode has no areas. Great Britain has about 230,000 statistical areas of the smallest kind.
 pub(super) const AREAS_MAX: u32 = (1 << 21) - 1;
 
-/// The maximum number of pairs of editions: the number of values between that of December 9998 and
-/// the highest value of 17 bits.
+/// The maximum number of pairs of editions: the number of values above the value of December 9998
+/// that fit in 17 bits.
 pub(super) const TERMINATIONS_MAX: u32 = 32_681;
 
 impl RowTables {

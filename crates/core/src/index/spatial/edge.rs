@@ -2,10 +2,10 @@
 //!
 //! A *row* is a northing in whole millimetres. An edge occupies the rows from its lower end up to
 //! but excluding its upper end, so a horizontal edge occupies no row. An edge is *east* of a point
-//! in one of its rows if it crosses that row at an easting greater than that of the point. A point
-//! is inside a ring if an odd number of the ring's edges are east of the point. The rule depends
-//! only on the edge, and not on the area that the edge bounds. If two areas share an edge, each
-//! point on that edge is therefore in exactly one of the two areas.
+//! in one of its rows if it crosses that row at an easting greater than the point's easting. A
+//! point is inside a ring if an odd number of the ring's edges are east of the point. The rule
+//! depends only on the edge, and not on the area that the edge bounds. If two areas share an edge,
+//! each point on that edge is therefore in exactly one of the two areas.
 
 use crate::domain::BritishGrid;
 

@@ -195,8 +195,8 @@ impl BoundaryIndex {
     }
 
     /// Sets the result of [`BoundaryIndex::find_land_edges`]. Until then, land is assumed beyond
-    /// every edge. An empty result is not set, because it is that of a layer whose distances are
-    /// not measured.
+    /// every edge. An empty result is not set, because the result is empty only for layers whose
+    /// distances are not measured.
     pub(super) fn set_land_edges(&self, land_edges: Vec<LandEdges>) {
         if !land_edges.is_empty() {
             // Layers that share the boundaries have the same result.
@@ -289,8 +289,8 @@ impl BoundaryIndex {
         near
     }
 
-    /// Returns the boundary valid on a day that has the nearest edge, and the distance to that edge
-    /// in metres. If several boundaries are equally near, returns the first of them.
+    /// Of the boundaries valid on a day, returns the boundary with the nearest edge, and the distance
+    /// to that edge in metres. If several boundaries are equally near, returns the first of them.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
         let point_mm = to_mm(point);
         let mut best: Option<(u32, f64)> = None;

@@ -195,7 +195,7 @@ impl CellIndex {
         }
     }
 
-    /// Returns the record of a cell, and those that follow it.
+    /// Returns the record of a cell, and the records that follow it.
     fn records_at(&self, first: usize) -> impl Iterator<Item = CellRecord<'_>> {
         let mut next = Some(first);
         std::iter::from_fn(move || {
