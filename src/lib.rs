@@ -82,7 +82,7 @@
 //! - Registration is not residence: every answer states the two separately and compares them.
 //! - An [`index::Index`] never changes after `build`, so requests take no lock.
 //! - Coordinates are integer millimetres, and predicates on them are exact. A point on the boundary
-//!   between two areas is always in the same one of these areas.
+//!   between two areas is always in the same area.
 //! - No postcode, location or practice code of a look-up reaches a log, an error message, a cache
 //!   or a file. Types that may contain a user's query do not print it in `Debug`.
 //! - The program makes no outbound connections: it has no HTTP client.

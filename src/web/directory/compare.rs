@@ -15,7 +15,7 @@ pub(crate) struct ComparePage<'a> {
     pub(crate) from: Option<Date>,
     pub(crate) to: Option<Date>,
     pub(crate) state: CompareState,
-    /// The latest dates on which something changes in the layer, latest first.
+    /// The latest dates on which the layer changes, starting with the latest.
     pub(crate) change_dates: &'a [Date],
 }
 

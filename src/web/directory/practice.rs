@@ -167,7 +167,7 @@ pub(crate) fn practice(context: &PageContext<'_>, page: &PracticePage<'_>) -> Ma
     context.page(&practice.name, &breadcrumb, &content)
 }
 
-/// Renders `/practices/{ods_code}` of a practice outside the area of the dataset.
+/// Renders `/practices/{ods_code}` for a practice outside the area of the dataset.
 pub(crate) fn neighbouring_practice(
     context: &PageContext<'_>,
     found: &NeighbouringPractice,

@@ -138,8 +138,8 @@ impl Index {
         outcodes
     }
 
-    /// Returns the postcodes that are in one of the candidate areas, from a row of the directory
-    /// onwards.
+    /// Returns the postcodes that are in one of the candidate areas, starting at a row of the
+    /// directory.
     fn postcodes_of_candidates<'g>(
         &'g self,
         candidate_areas: &'g [CandidateArea<'g>],

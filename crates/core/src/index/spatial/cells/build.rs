@@ -35,9 +35,9 @@ const CELL_BITS_MIN: u32 = 8;
 const ROOT_CELLS_PER_EDGE: usize = 64;
 const ROOT_CELLS_MIN: usize = 1 << 8;
 const ROOT_CELLS_MAX: usize = 1 << 21;
-/// The limit on the number of edges that touch a square of the root, summed over all squares, as a
-/// multiple of the number of edges. The limit is at least [`ROOT_TOUCHES_MIN`]. If the sum would
-/// exceed the limit, the squares are made larger.
+/// The factor by which the number of edges is multiplied to limit a sum: the number of edges that
+/// touch a square, summed over all squares of the root. The limit is at least [`ROOT_TOUCHES_MIN`].
+/// If the sum would exceed the limit, the squares are made larger.
 const ROOT_TOUCHES_PER_EDGE: usize = 16;
 const ROOT_TOUCHES_MIN: usize = 1 << 20;
 /// A square with at most this many edges is crowded only if the budget of blocks
