@@ -228,7 +228,7 @@ mod tests {
         let of_s0 = [introduced, opened, date(2020, 4, 1), date(2026, 4, 1)];
         check(&changes.for_postcode(postcode("LA1 1AA")), &of_s0);
         // The directory assigns no statistical area, so the statistical area that covers the
-        // position is used, or, if there is none, the nearest statistical area.
+        // position is used or, if the position is not covered, the nearest statistical area.
         check(&changes.for_postcode(postcode("LA1 1AD")), &of_s0);
         check(&changes.for_postcode(postcode("LA1 1AE")), &of_s0);
         // The boundary of A00003 covers the position.

@@ -91,8 +91,8 @@ impl Edge {
     }
 
     /// Returns the rows in which the edge passes through the cell, and the row at which it passes the
-    /// east side of the cell. The edge may pass through no row of the cell. The cell is `[west,
-    /// east] × [south, north]`, with all sides included.
+    /// east side of the cell. The edge may pass through no row of the cell.
+    /// The cell is `[west, east] × [south, north]`, with all sides included.
     pub(super) fn clip(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> EdgeClip {
         let is_rising = self.low[0] <= self.high[0];
         // The row at which the edge passes an easting or, if all of the edge is on one side of that
