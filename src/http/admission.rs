@@ -114,7 +114,7 @@ pub(super) struct AdmissionControl {
     download_permits: FairSemaphore,
     unsent_bytes: UnsentBytes,
     /// The time at which a look-up was last rejected for lack of capacity, as the number of
-    /// milliseconds since `started`, plus one; The value is 0 if no look-up has been rejected.
+    /// milliseconds since `started`, plus one. The value is 0 if no look-up has been rejected.
     look_up_rejected_ms: AtomicU64,
     pub(super) rejections: RejectionCounters,
     pub(super) metrics: RequestMetrics,

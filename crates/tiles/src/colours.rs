@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Assigns each area a colour from 0 to `count - 1`; Adjacent areas have different colours if
+/// Assigns each area a colour from 0 to `count - 1`. Adjacent areas have different colours if
 /// `count` colours are enough for this greedy method.
 ///
 /// The colours are used about equally often. `neighbours` contains, for each area, the indices of

@@ -12,8 +12,7 @@
 //! | -3 | the next value of the row, in tenths |
 //! | -4 | the shape whose number is the next value of the row |
 //! | -5, -6 | the easting and the northing of the row |
-//! | -7, -8 | the longitude and the latitude: the rounded value of the file's polynomial at the
-//! row's position, plus the next value of the row in millionths |
+//! | -7, -8 | the longitude and the latitude: the rounded value of the file's polynomial at the row's position, plus the next value of the row in millionths |
 //! | -10, -11, … | shape 0, 1, … |
 //!
 //! A shape that is a string represents a position. The reader replaces it with the distance from

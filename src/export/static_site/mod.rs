@@ -1,13 +1,13 @@
 //! The look-up as a folder of static files for any web host. The look-ups run in the browser.
 //!
 //! ```text
-//!  index.json        the dataset, the day, the groups of postcodes with the hashes of their files
+//!  index.json        the dataset, the day, and the groups of postcodes with the hashes of their files
 //!  groups/…          the answers of a group of postcodes     ┐
 //!  practices/…       the answers of all practice codes       │ compressed with gzip;
 //!  everything/…      the answers of all groups, if small     │ named by their hash
 //!  boundaries/…      the areas of a layer (TopoJSON)         ┘
 //!  widget/…, api/…   the maps and lists that the widget shows, as the service sends them
-//!  catchment.js …    the module that answers, the widget, a page, a service worker, an npm package
+//!  catchment.js …    the look-up module, the widget, a page, a service worker, an npm package
 //!  files.json        every other file with its hash
 //! ```
 //!

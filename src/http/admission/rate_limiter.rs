@@ -38,7 +38,7 @@ const WAYS: usize = 8;
 #[derive(Clone, Copy, Default)]
 struct ClientEntry {
     digest: u64,
-    /// The time at which the quota is full again, in nanoseconds since the limiter was created; The
+    /// The time at which the quota is full again, in nanoseconds since the limiter was created. The
     /// value is 0 in an empty entry.
     reset_at_ns: u64,
 }

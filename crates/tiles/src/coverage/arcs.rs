@@ -1,9 +1,9 @@
 //! Arcs, as in TopoJSON. An arc is a chain of edges of a graph that runs from node to node.
 //!
 //! ```text
-//!        A │ B                 A node is where the areas on the two sides change: three arcs
-//!      ────●────               meet at ●. A ring without a node, such as that of an island, is a
-//!          C                   closed arc.
+//!        A │ B                 At a node, the areas on the two sides of the edges change. Here,
+//!      ────●────               three arcs meet at the node ●. A ring without a node, such as the
+//!          C                   ring of an island, is a closed arc.
 //! ```
 //!
 //! If areas may overlap, arcs that do not bound a common area may pass through each other's

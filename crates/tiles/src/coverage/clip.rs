@@ -3,9 +3,9 @@
 //! ```text
 //!    ┌──────────┐      An edge that leaves the rectangle is cut at the whole unit nearest to where
 //!    │      ╱   │      it crosses the boundary (●). These points and the corners have hot pixels,
-//!    │    ╱     ●──    as vertices do, and every edge that hits one is routed through it. No edge
-//!    │   ●──────┤      hits the hot pixel of another vertex of the zoom level, so nothing else has
-//!    └──────────┘      to move, and areas that were adjacent remain adjacent.
+//!    │    ╱     ●──    like vertices. An edge that hits such a hot pixel is routed through its
+//!    │   ●──────┤      centre. No edge hits the hot pixel of another vertex of the zoom level, so
+//!    └──────────┘      other edges do not move, and areas that were adjacent remain adjacent.
 //! ```
 //!
 //! Each area is then closed along the boundary. At each vertex, the number of entering edges equals

@@ -197,7 +197,7 @@ fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, Coord
     crossings
 }
 
-/// Calls `visit` once for each pair of edges whose bounding boxes touch The function sweeps from
+/// Calls `visit` once for each pair of edges whose bounding boxes touch. The function sweeps from
 /// west to east.
 fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usize)) {
     let edges = graph.edges.iter();

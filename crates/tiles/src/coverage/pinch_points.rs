@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!      A   ╲ ╱             A    ╲   ╱
-//!    ───────●───────  ──►  ──────●──────    where the land between a lake and the coast is thinner
-//!      ╱ ╲                   ┌──┐           than a unit, the lake is moved away from the coast
+//!    ───────●───────  ──►  ──────●──────    If the land between a lake and the coast is thinner
+//!      ╱ ╲                   ┌──┐           than a unit, the lake is moved away from the coast.
 //!     ╱___╲                 ╱____╲
 //! ```
 //!

@@ -5,9 +5,9 @@
 //! their neighbours, and no ring collapses.
 //!
 //! ```text
-//!        v             Vertex v is removed if v and every vertex already removed between a and b
-//!      ╱   ╲           are within the tolerance of a–b, if the triangle contains no vertex, and
-//!     a ─ ─ ─ b        if a–b hits no hot pixel
+//!        v             Vertex v is removed if v and every removed vertex between a and b are
+//!      ╱   ╲           within the tolerance of a–b, if the triangle contains no vertex, and if
+//!     a ─ ─ ─ b        a–b hits no hot pixel.
 //! ```
 //!
 //! An edge that crossed a–b would have an end inside the triangle, or would cross a–v or v–b.

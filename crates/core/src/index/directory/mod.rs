@@ -11,7 +11,7 @@
 //!      │     │   │             the outward code, or 0 if the directory does not have it
 //!      └──┬──┘   │
 //!         ▼      ▼
-//!  sectors[10 × id + digit]    64 bytes: is the bit of the letters set, and which row? (sector.rs)
+//!  sectors[10 × id + digit]    64 bytes: whether the letters occur, and their row (sector.rs)
 //!         │
 //!         ▼
 //!  rows[row] 16 bytes: the entry of the postcode (row.rs); codes and editions

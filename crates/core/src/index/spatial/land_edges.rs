@@ -6,11 +6,11 @@
 //! ```text
 //!          area │ beyond
 //!               │
-//!               │╌╌1╌╌10╌╌╌╌╌╌100 m         another area of the layer, or else another statistical
-//!             m ┤         ╭─────────╮       area than inside: land
+//!               │╌╌1╌╌10╌╌╌╌╌╌100 m         Land, if there is another area of the layer, or a
+//!             m ┤         ╭─────────╮       statistical area that differs from the one inside.
 //!               │       ╭─╯         ╰─╮
-//!               │       │             │     a postcode in no area of the layer, in the circle that
-//!               │       ╰─╮         ╭─╯     touches the edge from outside: land
+//!               │       │             │     Land, if a postcode in no area of the layer is in the
+//!               │       ╰─╮         ╭─╯     circle that touches the edge from outside.
 //!               │         ╰─────────╯
 //! ```
 //!
