@@ -4,10 +4,10 @@
 //!
 //! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file. The default is a million rows. All
 //! rows are synthetic (tests/it/support/made_up_patients.rs). The last measurements are of the
-//! whole program as a user starts it. They include loading the data, computing the SHA-256 of the
-//! input and the output, and syncing to disk. The peak memory of the program is also printed. If
-//! `CATCHMENT_PYTHON` is the path of a Python interpreter with DuckDB, Polars and pandas,
-//! equivalent joins in these libraries are also measured (benches/joins.py).
+//! whole program as a user starts it. These measurements include loading the data, computing the
+//! SHA-256 of the input and the output, and syncing to disk. The peak memory of the program is also
+//! printed. If `CATCHMENT_PYTHON` is the path of a Python interpreter with DuckDB, Polars and
+//! pandas, equivalent joins in these libraries are also measured (benches/joins.py).
 
 #[path = "../tests/it/support/made_up_patients.rs"]
 mod patients;
@@ -207,7 +207,7 @@ fn writer(output_path: &Path) -> csv::Writer<File> {
         .expect("a file")
 }
 
-/// Copies the records on one thread. This is the simplest solution.
+/// Copies the records on one thread. Copying on one thread is the simplest solution.
 fn copy(input_path: &Path, output_path: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer

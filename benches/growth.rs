@@ -1,9 +1,10 @@
 //! Measures how the start-up time and the memory of the service grow with its data, from one 64th
 //! of the country to the whole country. The data include practice catchments.
 //!
-//! For each size, the benchmark starts `catchment serve` with a dataset in a folder. It measures
-//! the time from the start of the process to the first response over HTTP, and the peak memory of
-//! the process (`VmHWM` on Linux). As in the other benchmarks, the country is real or synthetic.
+//! For each size, the benchmark starts `catchment serve` with a dataset in a folder. The benchmark
+//! measures the time from the start of the process to the first response over HTTP, and the peak
+//! memory of the process (`VmHWM` on Linux). As in the other benchmarks, the country is real or
+//! synthetic.
 
 mod common;
 

@@ -1,9 +1,8 @@
 """Measures a join that produces the same columns as `catchment batch`. Usage: joins.py ENGINE FOLDER
 
 Reads FOLDER/input.csv and the files FOLDER/postcodes.parquet and FOLDER/practices.parquet
-of `catchment export`. Pandas also needs FOLDER/icc.geojson. The script writes FOLDER/ENGINE.csv. It
-prints the seconds from opening the input to closing the output (without the time to start Python)
-and the number of located rows.
+of `catchment export`. Pandas also needs FOLDER/icc.geojson. The script writes FOLDER/ENGINE.csv. The script prints the
+seconds from opening the input to closing the output (without the time to start Python) and the number of located rows.
 
 The input contains rows that these engines cannot read. That the engines skip these rows is part of
 the comparison.

@@ -25,7 +25,8 @@ fn dataset() -> Dataset {
     read(&DatasetSource::Embedded).expect("the embedded dataset is valid")
 }
 
-/// A small random number generator (splitmix64) with a fixed seed. It returns numbers in [0, 1).
+/// A small random number generator (splitmix64) with a fixed seed. The generator returns numbers in
+/// [0, 1).
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -77,7 +78,7 @@ fn has_icc(answer: &LocateAnswer<'_>) -> bool {
     })
 }
 
-/// Returns the number of answers that contain an ICC. This number must be more than 300.
+/// Returns the number of answers that contain an ICC. There must be more than 300 such answers.
 fn count_with_icc<'i>(answers: impl Iterator<Item = LocateAnswer<'i>>) -> usize {
     let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
     assert!(hits > 300, "{hits} of {LOOKUPS}");

@@ -12,7 +12,8 @@ use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 fn main() -> Result<(), Box<dyn Error>> {
     // `DatasetSource::Folder` reads your own dataset.
     let dataset = dataset::read(&DatasetSource::Embedded)?;
-    // Build the index once. It never changes, so threads can share it in an `Arc` without a lock.
+    // Build the index once. The index never changes, so threads can share it in an `Arc` without a
+    // lock.
     let index = Index::build(dataset)?;
 
     let postcode: Postcode = "LA18 4DB".parse()?;

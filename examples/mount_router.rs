@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     println!("listening on http://{address}/ (press Ctrl+C to stop)");
 
-    // `axum::serve` also works, but it has no timeouts. It also does not pass on the addresses of
-    // clients, so all clients would share the limits of one client.
+    // `axum::serve` also works, but it has no timeouts. Moreover, `axum::serve` does not pass on
+    // the addresses of clients, so all clients would share the limits of one client.
     let limits = ServerLimits {
         // No delay is needed, because there is no load balancer that must first see `/health/ready`
         // fail.

@@ -22,7 +22,8 @@
 //! This crate re-exports the modules of the other crates that your own programs may need. The
 //! modules, in reading order, are:
 //!
-//! `catchment-core` answers look-ups. It does no I/O, and uses neither async code nor serde.
+//! `catchment-core` answers look-ups. This crate does no I/O, and uses neither async code nor
+//! serde.
 //!
 //! - [`domain`]: domain types. Values are parsed once and then trusted.
 //! - [`geodesy`]: transformations between WGS84 and British National Grid (with OSTN15), and Web
@@ -59,7 +60,7 @@
 //! - [`batch::tabular`]: the formats of these files, and the threads that process their rows in
 //!   order.
 //!
-//! This crate is the program.
+//! `catchment` (this crate) is the program.
 //!
 //! - [`export`]: the areas of a dataset as files for GIS programs.
 //! - `wire`: the responses and problems of the API, which the service and the command line share.

@@ -1,5 +1,5 @@
 //! A synthetic country: towns with people, a partition into areas, and overlapping practice
-//! catchments. It is the same on every machine and in every run.
+//! catchments. The country is the same on every machine and in every run.
 
 use std::f64::consts::TAU;
 

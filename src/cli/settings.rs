@@ -1,5 +1,5 @@
-//! The settings of `catchment serve`. They come from the command line, environment variables and a
-//! TOML file, in this order of precedence.
+//! The settings of `catchment serve`. The settings come from the command line, environment
+//! variables and a TOML file, in this order of precedence.
 //!
 //! Every command-line option that configures the service is a setting. The setting has the same
 //! name in the file, and a name such as `CATCHMENT_LOG_LEVEL` in the environment. Values from the

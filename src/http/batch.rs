@@ -84,12 +84,12 @@ impl Default for BatchLimits {
             bytes_max: 16 << 30,
             concurrent_jobs_max: 4,
             concurrent_jobs_per_client_max: 2,
-            // This is twice `rate_grace_if_queued`.
+            // The timeout is twice `rate_grace_if_queued`.
             queue_timeout: Duration::from_secs(30),
             // Half of the CPUs are left for single look-ups.
             threads_per_job: NonZeroUsize::new(cpu_count.get() / 2).unwrap_or(NonZeroUsize::MIN),
             stall_timeout: Duration::from_secs(60),
-            // This is a fiftieth of the rate of a 4 Mbit/s connection.
+            // The minimum is a fiftieth of the rate of a 4 Mbit/s connection.
             bytes_per_second_min: 10_000,
             rate_grace: Duration::from_secs(60),
             rate_grace_if_queued: Duration::from_secs(15),

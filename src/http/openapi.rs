@@ -1,5 +1,5 @@
-//! The API definition (OpenAPI 3.0.3). It consists of one handwritten fragment for each resource.
-//! Tests compare the definition with the routes and their parameters.
+//! The API definition (OpenAPI 3.0.3). The definition consists of one handwritten fragment for each
+//! resource. Tests compare the definition with the routes and their parameters.
 
 mod examples;
 
@@ -90,8 +90,8 @@ fn insert_all(target: &mut Value, entries: Value) {
     }
 }
 
-/// The placeholders in examples. They represent the first layer of the dataset, its first two
-/// layers (separated by a comma), and an area of the first layer.
+/// The placeholders in examples. The placeholders represent the first layer of the dataset, its
+/// first two layers (separated by a comma), and an area of the first layer.
 const PLACEHOLDERS: [&str; 3] = ["{layer}", "{layers}", "{area}"];
 
 /// Returns the API definition with examples from the dataset.
@@ -188,7 +188,7 @@ pub(super) async fn docs_page(
     }))
 }
 
-/// The URL of the service in examples if its public URL is not set. This is the default URL of
+/// The URL of the service in examples if its public URL is not set. The value is the default URL of
 /// `catchment serve`.
 const LOCAL_URL: &str = "http://localhost:8080";
 

@@ -19,8 +19,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// hyper drops a body together with its last chunk if the chunk fits in hyper's buffer.
 const LAST_CHUNK_BYTES_MIN: usize = 16 << 10;
 
-/// A marker in the extensions of a response. It states that the body is shared by all clients and
-/// takes no additional memory.
+/// A marker in the extensions of a response. The marker states that the body is shared by all
+/// clients and takes no additional memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 

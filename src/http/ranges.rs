@@ -1,10 +1,10 @@
 //! Range requests (RFC 9110, section 14) for one byte range. The response to a request for several
 //! ranges is the whole body.
 //!
-//! This module and [`super::conditional`] do not use the crate `headers`. Its `Range` ignores an
-//! uppercase unit and a suffix that is longer than the body, and does not distinguish malformed
-//! ranges from unsatisfiable ranges. Its `IfNoneMatch` and `IfRange` would save only a few lines,
-//! but would add nine crates.
+//! This module and [`super::conditional`] do not use the crate `headers`. The type `Range` in that
+//! crate ignores an uppercase unit and a suffix that is longer than the body, and does not
+//! distinguish malformed ranges from unsatisfiable ranges. The types `IfNoneMatch` and `IfRange`
+//! would save only a few lines, but would add nine crates.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};

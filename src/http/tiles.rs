@@ -392,8 +392,8 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
     )
 }
 
-/// The two opacities of fills. The first is for the first layer if its areas do not overlap. The
-/// second is for all other layers, so that the map below them remains visible.
+/// The two opacities of fills. The first opacity is for the first layer if its areas do not
+/// overlap. The second opacity is for all other layers, so that the map below them remains visible.
 const FILL_OPACITY: (f64, f64) = (0.35, 0.06);
 
 /// Returns a MapLibre style (version 8) without labels.

@@ -60,10 +60,11 @@ pub(super) async fn layer(
     respond(&app, context, layer, None, &headers).await
 }
 
-/// The name of the default layer in paths. It cannot be the id of a layer.
+/// The name of the default layer in paths. The name cannot be the id of a layer.
 const DEFAULT_LAYER: &str = "_";
 
-/// The name of the layer of the areas of GP practices in paths. It cannot be the id of a layer.
+/// The name of the layer of the areas of GP practices in paths. The name cannot be the id of a
+/// layer.
 const PRACTICE_LAYER: &str = "_practice";
 
 /// Returns the layer with an id, the layer of a map if no layer is requested ([`DEFAULT_LAYER`]),

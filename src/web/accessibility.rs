@@ -95,9 +95,9 @@ fn contact_link(contact: &str) -> Markup {
     }
 }
 
-/// The file `/robots.txt`. Crawlers may read today's directory of areas, practices and groups. They
-/// may not read look-ups, lists of postcodes, the API, maps and tiles. The longest rule that
-/// matches a URL applies (RFC 9309).
+/// The file `/robots.txt`. Crawlers may read today's directory of areas, practices and groups.
+/// Crawlers must not read look-ups, lists of postcodes, the API, maps and tiles. The longest rule
+/// that matches a URL applies (RFC 9309).
 pub(crate) const ROBOTS_TXT: &str = "\
 User-agent: *
 Disallow: /

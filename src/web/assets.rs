@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use catchment_tiles::{ContentEncoding, EncodedBody};
 
-/// A built file. Its name contains a digest of its content, so clients may cache it for ever.
+/// A built file. The name of the file contains a digest of its content, so clients may cache it for
+/// ever.
 pub(crate) struct Asset {
     /// The path of its URL.
     pub(crate) path: &'static str,

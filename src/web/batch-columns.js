@@ -1,6 +1,6 @@
 // Offers the columns of the user's file on the batch page: in two drop-downs for postcodes and practice codes, and as
-// suggestions in the other fields. To find the columns, this script reads the first lines of the file. It sends and
-// stores no data.
+// suggestions in the other fields. To find the columns, this script reads the first lines of the file. The script sends
+// and stores no data.
 
 import { readWorkbook } from "./batch-workbook.js";
 

@@ -2,13 +2,13 @@
 //
 // A browser does not read a response until it has sent the whole request, and the result of a large file should not
 // stay in memory. Therefore, one request uploads the file, and a second request downloads the result. A ticket connects
-// the two requests. It is a random number that is used only once.
+// the two requests. The ticket is a random number that is used only once.
 
 import { offerColumns, readTable, resetColumns, selectFound, selectLikeliest, withdrawColumns } from "./batch-columns.js";
 import { flowElements } from "./batch-flows.js";
 
 const API = "/api/v1/batch";
-// The number of bytes of the file that are sent for a check. This is more than the server reads.
+// The number of bytes of the file that are sent for a check. The number is greater than what the server reads.
 const SAMPLE_BYTES = 1 << 20;
 // The media type of a workbook. The directory of a workbook is at its end, so the whole file is sent for a check.
 const XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";

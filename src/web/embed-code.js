@@ -1,5 +1,5 @@
-// The script of the page with the code to embed a map. It updates the code without reloading the page, and copies the
-// code.
+// The script of the page with the code to embed a map. The script updates the code without reloading the page, and
+// copies the code.
 
 const form = document.getElementById("map-options");
 const result = document.getElementById("embed-code");

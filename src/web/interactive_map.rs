@@ -69,8 +69,8 @@ impl InteractiveMap<'_> {
         format!("/tiles/style.json?layers={layer}&labels=off{parameters}")
     }
 
-    /// Returns the layer that is drawn as land. It is the first administrative layer that has
-    /// boundaries on the date of the map, in order from the largest areas to the smallest.
+    /// Returns the layer that is drawn as land. The layer is the first administrative layer that
+    /// has boundaries on the date of the map, in order from the largest areas to the smallest.
     fn land_layer(&self) -> Option<Layer> {
         let mut layers = self.index.manifest().administrative_from_top();
         layers.find(|&layer| self.index.boundaries(layer, self.date).next().is_some())

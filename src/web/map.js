@@ -78,7 +78,7 @@ function areaLayers(own, { area, singleArea }, basemap) {
   return layers.map((layer) => ({ ...layer, filter: filter(layer), paint: { ...layer.paint, ...paint[layer.type] } }));
 }
 
-// Returns the style layer of the marker. It is a symbol, because labels avoid symbols.
+// Returns the style layer of the marker. The layer is a symbol layer, because labels avoid symbols.
 function markerLayer() {
   const layout = { "icon-image": "marker", "icon-allow-overlap": true, "icon-padding": 0 };
   return { id: "marker", type: "symbol", source: "marker", layout };
@@ -100,9 +100,9 @@ function markerImage() {
   return context.getImageData(0, 0, size, size);
 }
 
-// Builds the style of the map. It consists of the background (the style of the basemap or the land, or nothing), the
-// style of the service's areas (`own`, from /tiles/style.json) and labels. `options` contains the data attributes of
-// the figure.
+// Builds the style of the map. The style consists of the background (the style of the basemap or the land, or nothing),
+// the style of the service's areas (`own`, from /tiles/style.json) and labels. `options` contains the data attributes
+// of the figure.
 function buildStyle(options, own, background, drawn) {
   const { layer, area, marker } = options;
   const sources = { catchment: coarse(own.sources.catchment), names: { type: "geojson", data: labelPoints(drawn) } };

@@ -1,5 +1,5 @@
-// The script of all pages. It moves the focus to the error summary, and ignores a second press of a button within a
-// second.
+// The script of all pages. The script moves the focus to the error summary, and ignores a second press of a button
+// within a second.
 
 const summary = document.querySelector('[data-module="nhsuk-error-summary"]');
 if (summary) {

@@ -161,7 +161,7 @@ class CatchmentMap extends HTMLElement {
   #loading;
   // The files of the attribute `src`, or null if the element uses the service.
   #copy = null;
-  // The data of the map that is shown, and the data that the attributes select. They differ while the map shows the
+  // The data of the map that is shown, and the data that the attributes select. The two differ while the map shows the
   // area of a postcode.
   #data = null;
   #selectedData = null;

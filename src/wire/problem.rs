@@ -26,7 +26,7 @@ pub(crate) struct Problem {
 }
 
 /// A hint at the area of a postcode that the directory does not contain. The hint is the area of
-/// most live postcodes in the same sector. It is not an answer.
+/// most live postcodes in the same sector. The hint is not an answer.
 #[derive(Clone, Serialize)]
 pub(crate) struct AreaHint {
     layer: &'static str,
@@ -112,8 +112,8 @@ impl Problem {
     }
 
     /// Reports that the directory lists every postcode of the district, but not the requested
-    /// postcode. The problem contains a hint at the area of most postcodes in the same sector. It
-    /// does not contain the sector, which is a part of the input.
+    /// postcode. The problem contains a hint at the area of most postcodes in the same sector. The
+    /// problem does not contain the sector, which is a part of the input.
     pub(crate) fn unknown_postcode(index: &Index, locator: Option<Locator>, day: Date) -> Problem {
         let detail = format!(
             "unknown postcode: it is not in the directory of {}, which has every postcode of this \

@@ -6,7 +6,7 @@ The script reads only tables of `data/source/` (option --source) and writes
     practice_catchments.csv   lsoa11cd, ods_code, share
 
 for the sub-ICB locations 01K, 01H, 01A and 00Q. With --judge FILE, it compares the result with
-published registrations. These do not affect the table unless --fit is given.
+published registrations. Published registrations do not affect the table unless --fit is given.
 
 The model, for a postcode p and a practice j:
 

@@ -71,7 +71,7 @@ pub enum BasemapError {
     /// The minimum zoom is higher than [`BASEMAP_ZOOM_MAX`].
     #[error("its tiles start at zoom {0}, but basemaps are shown up to zoom {BASEMAP_ZOOM_MAX}")]
     TooDeep(u8),
-    /// The metadata cannot be parsed. It contains the attribution and the vector layers.
+    /// The metadata cannot be parsed. The metadata contains the attribution and the vector layers.
     #[error("its metadata is not a JSON object")]
     Metadata,
     /// There is no style for the vector layers.
@@ -332,7 +332,7 @@ impl From<PmtError> for BasemapError {
     }
 }
 
-/// The open file. It is read on threads that may block.
+/// The open file. The file is read on threads that may block.
 struct PmtilesFile(Arc<File>);
 
 impl AsyncBackend for PmtilesFile {

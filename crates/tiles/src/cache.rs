@@ -1,4 +1,4 @@
-//! The cache of one dataset's tiles. It is dropped with the dataset.
+//! The cache of one dataset's tiles. The cache is dropped with the dataset.
 //!
 //! - [`TiledLayer`]s, by layer and revision. A revision lasts from one date on which the layer
 //!   changes to the next such date, so there are only a few revisions for any number of dates. The
@@ -144,7 +144,7 @@ impl CompressionLevels {
         gzip: 5,
         zstd: 3,
         brotli: 4,
-        // This is 256 KiB, which is more than the size of any page.
+        // The size is 256 KiB, which is more than the size of any page.
         brotli_window_bits: 18,
     };
 }

@@ -60,7 +60,8 @@ use coverage::clip::{ClippedArea, clip};
 use coverage::coverage_topology::{self, CoverageTopology, unproject};
 use coverage::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, EXTENT_BITS, ZoomLevel, widen};
 
-/// The number of units across a tile. This is the usual extent and the default of the encoder.
+/// The number of units across a tile. This number is the usual extent and the default of the
+/// encoder.
 pub const EXTENT: i64 = 1 << EXTENT_BITS;
 /// The number of units by which a tile's content extends beyond each side of the tile, so that
 /// strokes are not cut off at the sides.
@@ -292,7 +293,7 @@ fn write_attributes(
     feature.tag("id", attributes.id.as_str())?;
     feature.tag("name", attributes.name.as_str())?;
     feature.tag("provenance", attributes.provenance.as_str())?;
-    // This attribute is for styles. Its name is the same as in Natural Earth.
+    // This attribute is for styles. The name of the attribute is the same as in Natural Earth.
     feature.tag("mapcolor7", attributes.colour)?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! PMTiles 3 archives: files that contain all tiles of a set of layers. They are for a CDN, or for
-//! use without a tile server.
+//! PMTiles 3 archives: files that contain all tiles of a set of layers. The archives are for a CDN,
+//! or for use without a tile server.
 
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 

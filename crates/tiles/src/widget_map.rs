@@ -20,8 +20,8 @@ use catchment_core::geometry::rings::{Polygon, edges};
 /// is 22 m wide at latitude 54° N.
 const MEASURING_ZOOM: u8 = 8;
 /// The minimum number of units on the longer side of the focus (the area or the whole layer). Half
-/// a pixel of a tile is therefore at most 1/1,024 of that side. This is less than a pixel if the
-/// map is as wide as a column of text.
+/// a pixel of a tile is therefore at most 1/1,024 of that side. This distance is less than a pixel
+/// if the map is as wide as a column of text.
 const UNITS_MIN: i64 = 4_096;
 /// The ratio of the longer side of the focus to the margin: first for an area, then for a whole
 /// layer.

@@ -236,8 +236,8 @@ pub(super) fn summary_to_json(
     ))
 }
 
-/// The manifest of an output file. It describes the program, the dataset, the input, the output and
-/// the parameters.
+/// The manifest of an output file. The manifest describes the program, the dataset, the input, the
+/// output and the parameters.
 pub(super) struct BatchManifest<'m> {
     pub(super) index: &'m Index,
     pub(super) request: &'m BatchRequest,

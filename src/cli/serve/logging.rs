@@ -41,8 +41,8 @@ pub(super) fn start_log(format: LogFormat, level: Level) -> Result<()> {
 }
 
 /// Prints a message for the person who started the service. With `--log-format json`, prints
-/// nothing, because all output must be JSON. In that case, the log line `listening` contains the
-/// address.
+/// nothing, because all output must be JSON. With JSON output, the log line `listening` contains
+/// the address.
 pub(super) fn print_ready(format: LogFormat, message: fmt::Arguments<'_>) {
     if matches!(format, LogFormat::Text) {
         log::message(message);

@@ -19,11 +19,11 @@
 //! that position to the position of the row.
 //!
 //! A row is `[key, shape, east, north, values…]`. `east` and `north` are relative to the previous
-//! row or, in the first row, to the `origin` of the file. Their unit is `unit` millimetres. The key
-//! is the code of a practice, a postcode of seven characters, or the last two characters of a
-//! postcode whose other characters are the same as in the previous row. If a row contains a number
-//! instead of a key, the row is a later answer for the previous key. The number is the index in
-//! `days` of the first day of that answer.
+//! row or, in the first row, to the `origin` of the file. The unit of `east` and `north` is `unit`
+//! millimetres. The key is the code of a practice, a postcode of seven characters, or the last two
+//! characters of a postcode whose other characters are the same as in the previous row. If a row
+//! contains a number instead of a key, the row is a later answer for the previous key. The number
+//! is the index in `days` of the first day of that answer.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! The files that the widget shows: maps of layers and of areas, lists of members, and practices.
-//! Their content is the same as in the responses of the service.
+//! The content of the files is the same as in the responses of the service.
 
 use std::collections::BTreeMap;
 

@@ -71,7 +71,7 @@ pub struct StaticSiteOptions {
     /// Whether the page installs a service worker, so that the page works without a connection
     /// after the first visit.
     pub is_offline: bool,
-    /// The number of threads. It does not affect the files.
+    /// The number of threads. The number does not affect the files.
     pub threads: NonZeroUsize,
 }
 

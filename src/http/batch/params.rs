@@ -15,7 +15,7 @@ use catchment_core::domain::{InvalidSuppressionRule, Manifest, SuppressionRule, 
 use catchment_core::index::Index;
 
 query_params! {
-    /// The parameters of a batch request, as text. Their values are checked by
+    /// The parameters of a batch request, as text. The values of the parameters are checked by
     /// [`BatchParams::new`], after the headers of the request.
     pub(in crate::http) struct BatchOptions {
         /// The columns to add to the output.
@@ -147,7 +147,7 @@ const OUTPUTS: [(&str, &str, BatchFormat, Option<Delimiter>); 5] = [
 ];
 
 /// Returns the format of the output that `Accept` specifies. Browsers and most other clients accept
-/// everything. In that case, the output has the format of the input.
+/// everything. For such clients, the output has the format of the input.
 fn accepted_output(headers: &HeaderMap) -> Option<(BatchFormat, Option<Delimiter>)> {
     let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
     let media_type = accept.split(';').next().unwrap_or_default().trim();

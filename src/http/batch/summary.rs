@@ -6,8 +6,8 @@ use serde_json::Value;
 use catchment_batch::BatchSummary;
 use catchment_core::domain::SuppressionRule;
 
-/// The members that are omitted from a trailer. They contain an entry for each area or practice,
-/// and some clients accept at most 4,096 bytes of trailers.
+/// The members that are omitted from a trailer. These members contain an entry for each area or
+/// practice, and some clients accept at most 4,096 bytes of trailers.
 const NOT_IN_TRAILER: [&str; 3] = ["areas", "practices", "flows"];
 
 /// Returns the summary as the value of a trailer.

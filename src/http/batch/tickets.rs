@@ -40,8 +40,8 @@ impl FromStr for BatchTicket {
 /// arrive first.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The download's half of a ticket. It receives the response, and signals that the ticket was
-/// claimed.
+/// The download's half of a ticket. The download's half receives the response, and signals that the
+/// ticket was claimed.
 struct PendingDownload {
     response_rx: oneshot::Receiver<BatchResponse>,
     claimed_tx: oneshot::Sender<()>,

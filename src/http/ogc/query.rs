@@ -85,7 +85,7 @@ impl ItemsQuery {
         self.bbox.is_some()
     }
 
-    /// Returns whether the date filter ends before a layer's first data. In that case, no features
+    /// Returns whether the date filter ends before a layer's first data. If it does, no features
     /// are returned, although an area whose start is unknown could be valid.
     pub(super) fn is_before(&self, first_data: Date) -> bool {
         let last = self.datetime.and_then(|interval| interval.last);

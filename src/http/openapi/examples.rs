@@ -1,8 +1,8 @@
 //! Examples of requests and their responses, for the API definition and its page.
 //!
 //! The answer to the example look-up is from the dataset of the service. The other examples are in
-//! a file that a test writes from real responses. They are from the embedded dataset, and are shown
-//! only if the service uses that dataset.
+//! a file that a test writes from real responses. These examples are from the embedded dataset, and
+//! are shown only if the service uses that dataset.
 
 use std::sync::LazyLock;
 
@@ -95,7 +95,7 @@ fn add_example(document: &mut Value, operation: (&str, &str), media_type: &str, 
     }
 }
 
-/// The postcode of the examples in the documents. It is used if the dataset contains it.
+/// The postcode of the examples in the documents. The postcode is used if the dataset contains it.
 const PREFERRED: &str = "LA18 4DB";
 
 /// Looks up a live postcode of the dataset: its community, the practices whose catchments cover it,

@@ -166,10 +166,10 @@ fn not_found(message: &str) -> InvalidForm<'static> {
     }
 }
 
-/// Returns the practices that match a text. These are the practices with exactly this name. If no
-/// name is the same, the name must contain words that start with the words of the text. If no name
-/// matches in this way, the words of the address are also compared. Practices that are closed on the
-/// date are included only if no other practice matches.
+/// Returns the practices that match a text. A practice matches if its name is exactly the text. If
+/// no name is the same, the name must contain words that start with the words of the text. If no
+/// name matches in this way, the words of the address are also compared. Practices that are closed
+/// on the date are included only if no other practice matches.
 fn practices_named<'i>(index: &'i Index, typed: &str, as_of: Date) -> Vec<&'i Practice> {
     let typed = words(typed);
     if typed.is_empty() {

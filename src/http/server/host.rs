@@ -44,8 +44,8 @@ fn malformed(detail: &'static str) -> Problem {
     Problem::bad_request("invalid_host", detail)
 }
 
-/// Returns whether the value is `uri-host [":" port]` or is empty. It is empty if the target has no
-/// authority.
+/// Returns whether the value is `uri-host [":" port]` or is empty. The value is empty if the target
+/// has no authority.
 fn is_host(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     bytes.is_empty() || (!bytes.contains(&b'@') && Authority::try_from(bytes).is_ok())

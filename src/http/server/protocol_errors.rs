@@ -1,5 +1,6 @@
-//! Error responses that are made outside the router. They are the responses to requests that hyper
-//! cannot parse, to requests without a valid `Host` header, and to connections beyond the limit.
+//! Error responses that are made outside the router. This module makes the responses to requests
+//! that hyper cannot parse, to requests without a valid `Host` header, and to connections beyond
+//! the limit.
 //!
 //! If hyper cannot parse a request, it sends a response that consists only of a status code, and
 //! provides no hook to change the response. The other responses in this module have the same

@@ -212,7 +212,7 @@ pub(super) fn date_form(
     }
 }
 
-/// Renders a date as one field. Its value has the format of dates in URLs.
+/// Renders a date as one field. The value of the field has the format of dates in URLs.
 pub(super) fn date_field(name: &str, label: &str, date: Option<Date>) -> Markup {
     html! {
         div.nhsuk-form-group {

@@ -7,7 +7,7 @@ use super::{format, layer_path};
 use catchment_core::domain::Layer;
 use catchment_core::index::Index;
 
-/// The content of the page. It does not repeat anything from the request.
+/// The content of the page. The content does not repeat anything from the request.
 pub(crate) struct ErrorPage<'a> {
     pub(crate) status: u16,
     pub(crate) code: &'a str,

@@ -30,8 +30,9 @@ pub struct Area {
     pub provenance: Provenance,
     /// The dates on which this version is valid.
     pub period: Period,
-    /// A day on which the area had already ended, if its last day is not known. In that case,
-    /// `period` ends on this day, because the area is not known to be valid on any later day.
+    /// A day on which the area had already ended, if its last day is not known. If the last day is
+    /// not known, `period` ends on this day, because the area is not known to be valid on any later
+    /// day.
     pub ended_by: Option<Date>,
 }
 

@@ -21,7 +21,7 @@ static DECLARED: RwLock<BTreeSet<&'static str>> = RwLock::new(BTreeSet::new());
 
 impl Attribute {
     /// Returns the attribute with an id. The id must match the same pattern as the id of a layer.
-    /// It must not come from a request, because the table of ids never shrinks.
+    /// The id must not come from a request, because the table of ids never shrinks.
     ///
     /// # Errors
     /// If the id is malformed, or if there are too many attributes.

@@ -148,9 +148,9 @@ impl Manifest {
 
     /// Returns the edition of the postcode directory, for use within a sentence: `November 2025`.
     ///
-    /// Only this function determines the edition of the directory. It uses the first of these dates
-    /// that is known: the date of the directory's source, the edition of the source whose title
-    /// contains "postcode directory", and the month of the dataset's own date.
+    /// Only this function determines the edition of the directory. The function uses the first of
+    /// these dates that is known: the date of the directory's source, the edition of the source
+    /// whose title contains "postcode directory", and the month of the dataset's own date.
     pub fn directory_edition(&self) -> String {
         if let Some(date) = &self.postcodes_date {
             return date.as_of.in_words();

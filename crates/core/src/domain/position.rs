@@ -77,8 +77,8 @@ impl LonLat {
 /// The longitude and the latitude of the false origin of the British National Grid, in the sea
 /// south-west of Scilly.
 const GRID_ORIGIN: (f64, f64) = (-7.557_16, 49.766_81);
-/// The tolerance around the false origin. It is greater than the difference between the usual
-/// transformations at the false origin.
+/// The tolerance around the false origin. The tolerance is greater than the difference between the
+/// usual transformations at the false origin.
 const ORIGIN_TOLERANCE_DEGREES: f64 = 0.000_5;
 
 fn is_in_great_britain(lon: f64, lat: f64) -> bool {

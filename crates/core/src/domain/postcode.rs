@@ -8,8 +8,8 @@ use super::postcode_area::{has_postcode_area, is_one_letter_area, is_two_letter_
 /// The maximum length, in bytes, of text that is parsed. Longer text is malformed.
 const TEXT_BYTES_MAX: usize = 64;
 
-/// Outward codes of the British Overseas Territories. They are well-formed, but outside the area of
-/// the dataset.
+/// Outward codes of the British Overseas Territories. These codes are well-formed, but outside the
+/// area of the dataset.
 const OVERSEAS_OUTCODES: [&[u8]; 11] = [
     b"AI", b"ASCN", b"BBND", b"BIQQ", b"FIQQ", b"GX11", b"PCRN", b"SIQQ", b"STHL", b"TDCU", b"TKCA",
 ];
@@ -18,9 +18,9 @@ const OVERSEAS_OUTCODES: [&[u8]; 11] = [
 /// bytes, then the three-byte inward code.
 ///
 /// Parsing accepts letters of any case and width, with or without white space before the inward
-/// code. It also accepts the number of a British Forces Post Office, such as `BFPO 57`, and two
-/// words that NHS systems write for pseudo postcodes: `NFA` for ZZ99 3VZ (no fixed abode) and `NPC`
-/// for ZZ99 3WZ (address not known). `Display` prints the canonical form. A `Postcode` is
+/// code. Parsing also accepts the number of a British Forces Post Office, such as `BFPO 57`, and
+/// two words that NHS systems write for pseudo postcodes: `NFA` for ZZ99 3VZ (no fixed abode) and
+/// `NPC` for ZZ99 3WZ (address not known). `Display` prints the canonical form. A `Postcode` is
 /// well-formed (BS 7666) and in a postcode area that exists. The index determines whether the
 /// postcode exists. Postcodes are ordered by their `pcd7` text, so `LA1` sorts before
 /// `LA10`. `Debug` prints only `Postcode(…)`.
@@ -283,8 +283,8 @@ const BFPO: &[u8] = b"BFPO";
 /// The number of inward codes: a digit and two letters.
 const INCODE_COUNT: u16 = 10 * 26 * 26;
 
-/// Returns the postcode that represents a British Forces Post Office. Its number is stored as the
-/// ordinal of an inward code, so that every postcode has the same form.
+/// Returns the postcode that represents a British Forces Post Office. The number of the Post Office
+/// is stored as the ordinal of an inward code, so that every postcode has the same form.
 fn bfpo_postcode(digits: &[u8]) -> Option<Postcode> {
     let is_number = (1..=4).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     let number: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;

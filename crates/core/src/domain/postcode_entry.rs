@@ -43,8 +43,8 @@ pub enum DirectoryStatus {
     Live,
     /// The postcode is no longer in use.
     Terminated,
-    /// The postcode is in the directory, but in no list of live postcodes. It may be new, or it may
-    /// no longer be in use.
+    /// The postcode is in the directory, but in no list of live postcodes. The postcode may be new,
+    /// or may no longer be in use.
     NotConfirmed,
 }
 
@@ -132,8 +132,8 @@ pub struct PostcodeCodes {
     pub is_lsoa21_by_polygon: bool,
 }
 
-/// A column of the postcode directory. It contains, for each postcode, the code of the area in
-/// which the postcode is.
+/// A column of the postcode directory. The column contains, for each postcode, the code of the area
+/// in which the postcode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PostcodeColumn {
     /// The council (local authority district or unitary authority).

@@ -38,8 +38,8 @@ pub struct Practice {
     pub note: Option<String>,
 }
 
-/// A GP practice outside the area of the dataset. It belongs to no community of the dataset, but
-/// its code is real.
+/// A GP practice outside the area of the dataset. The practice belongs to no community of the
+/// dataset, but its code is real.
 #[derive(Debug, Clone)]
 pub struct NeighbouringPractice {
     /// The practice. The source states no address other than the postcode.

@@ -1,8 +1,8 @@
 use std::num::NonZeroU32;
 
 /// The index of a record in a table of the dataset. `Option<RecordIndex>` takes four bytes, half
-/// the size of `Option<u32>`. This saves memory, because a dataset contains an index for each of
-/// millions of postcodes.
+/// the size of `Option<u32>`. The smaller size saves memory, because a dataset contains an index
+/// for each of millions of postcodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordIndex(NonZeroU32);
 

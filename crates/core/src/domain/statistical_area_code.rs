@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use super::Layer;
 
-/// The code of a statistical area as a client gave it. It is usually a GSS code, such as
+/// The code of a statistical area as a client gave it. The code is usually a GSS code, such as
 /// `E01019311`. The code is well-formed, but a dataset may not contain it.
 ///
 /// Parsing accepts letters of any case and surrounding white space if the text has the form of a

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// round the other counts to the nearest M).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SuppressionRule {
-    /// The smallest count above 0 that is published. It is 0 in a rule that hides no counts.
+    /// The smallest count above 0 that is published. The value is 0 in a rule that hides no counts.
     below: u64,
     /// Published counts are rounded to the nearest multiple of this number. If the number is 0,
     /// they are exact.

@@ -41,7 +41,8 @@ const N3: f64 = N * N * N;
 
 /// The coefficients of φ, sin 2φ, sin 4φ and sin 6φ in the meridian arc, in metres.
 ///
-/// They follow from equation B6 and sin(k(φ − φ0)) cos(k(φ + φ0)) = ½(sin 2kφ − sin 2kφ0).
+/// The coefficients follow from equation B6 and sin(k(φ − φ0)) cos(k(φ + φ0)) = ½(sin 2kφ − sin
+/// 2kφ0).
 const ARC: [f64; 4] = [
     SEMI_MINOR_M * SCALE * (1.0 + N + 5.0 / 4.0 * N2 + 5.0 / 4.0 * N3),
     SEMI_MINOR_M * SCALE * (3.0 * N + 3.0 * N2 + 21.0 / 8.0 * N3) / -2.0,
@@ -86,7 +87,8 @@ pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let t2 = tan * tan;
     let t4 = t2 * t2;
 
-    // These are OS's terms I to VI, with the powers of cos φ moved into l, and ν factored out.
+    // The following variables are OS's terms I to VI, with the powers of cos φ moved into l, and ν
+    // factored out.
     let l = (lon - CENTRAL_MERIDIAN).to_radians() * cos;
     let l2 = l * l;
     let iii = (5.0 - t2 + 9.0 * eta2) / 24.0;
@@ -117,7 +119,7 @@ pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     let t4 = t2 * t2;
     let t6 = t4 * t2;
 
-    // These are OS's terms VII to XIIA, with the powers of ν moved into d.
+    // The following variables are OS's terms VII to XIIA, with the powers of ν moved into d.
     let d = (easting - FALSE_EASTING_M) / nu;
     let d2 = d * d;
     let viii = (5.0 + 3.0 * t2 + eta2 - 9.0 * t2 * eta2) / 24.0;
@@ -225,7 +227,7 @@ mod tests {
     #[test]
     fn the_published_example_unprojects_to_its_last_digit() {
         // The guide's own example of the inverse starts from coordinates rounded to millimetres.
-        // Its easting is 0.2 mm greater than this easting.
+        // The easting in the guide's example is 0.2 mm greater than this easting.
         let (lon, lat) = unproject(651_307.003_2, 313_255.686_0);
         assert!((lon - CAISTER_LON_LAT.0).abs() < 2e-9, "{lon}");
         assert!((lat - CAISTER_LON_LAT.1).abs() < 2e-9, "{lat}");

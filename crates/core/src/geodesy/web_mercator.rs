@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Longitudes and latitudes are in degrees, and x is before y. Coordinates for tiles are measured
-//! east and south from the north-west corner of the square world. Their unit is the side of that
-//! square, which is the length of the equator.
+//! east and south from the north-west corner of the square world. The unit of these coordinates is
+//! the side of the square world, which is the length of the equator.
 
 use std::f64::consts::TAU;
 

@@ -471,7 +471,7 @@ pub enum RegistrationReason {
     /// The organisation, such as an out-of-hours service or a walk-in centre, has no registered
     /// patients.
     NotAGpPractice,
-    /// The practice is closed. It has no known successor, or it has several successors.
+    /// The practice is closed. The practice has no known successor, or has several successors.
     ClosedNoSuccessor,
     /// The successions lead back to a practice that was already visited.
     SuccessionCycle,

@@ -1,5 +1,5 @@
-//! The look-up between areas. It contains, for each area of a layer, the areas of every other layer
-//! to which the area belongs.
+//! The look-up between areas. The look-up contains, for each area of a layer, the areas of every
+//! other layer to which the area belongs.
 //!
 //! If two layers are defined on the same statistical areas, each of their areas consists of whole
 //! statistical areas, and the answer is exact. For other pairs of layers, the live postcodes of the

@@ -31,7 +31,7 @@ pub enum PostcodeFilter {
 /// A page of the postcodes of an area, in ascending order.
 #[derive(Debug)]
 pub struct PostcodePage {
-    /// The postcodes. Their number is at most the requested limit.
+    /// The postcodes. The number of postcodes is at most the requested limit.
     pub postcodes: Vec<AreaPostcode>,
     /// Whether there are more postcodes after this page.
     pub has_more: bool,
@@ -56,7 +56,7 @@ pub struct OutcodeCount {
     pub outcode: String,
     /// The number of the outward code's postcodes that are in the area.
     pub postcode_count: usize,
-    /// The last of these postcodes.
+    /// The last of the outward code's postcodes that are in the area.
     pub last_postcode: Postcode,
 }
 

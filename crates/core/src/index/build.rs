@@ -236,9 +236,9 @@ fn prepare_boundaries(statistical: &BoundaryIndex, layers: &[LayerIndex]) {
 
 /// Finds the layers whose areas may be members of groups: communities and their parts, and any
 /// other layer with an area that is a member of a group. Also finds the layers that have areas by
-/// registration. These are all layers except two kinds: layers of statistical areas, and
-/// administrative layers (such as councils) whose areas do not belong to NHS organisations and have
-/// no practices as members.
+/// registration. All layers have areas by registration except two kinds: layers of statistical
+/// areas, and administrative layers (such as councils) whose areas do not belong to NHS
+/// organisations and have no practices as members.
 fn find_member_layers(layers: &mut [LayerIndex], memberships: &MembershipIndex) {
     let mut with_members: HashSet<(Layer, Layer)> = HashSet::new();
     let mut with_practices: HashSet<Layer> = HashSet::new();

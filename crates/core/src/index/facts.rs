@@ -254,9 +254,9 @@ impl Index {
         names.filter(move |name| name.layer == layer && name.area == id)
     }
 
-    /// Returns the codes of an area, each as a pair of the scheme and the code. They are the id, if
-    /// it is a GSS code (`gss`) or the ODS code of an NHS organisation (`ods`), and the codes in
-    /// other schemes.
+    /// Returns the codes of an area, each as a pair of the scheme and the code. The codes are the
+    /// id, if it is a GSS code (`gss`) or the ODS code of an NHS organisation (`ods`), and the
+    /// codes in other schemes.
     pub fn codes_of<'i>(&'i self, area: &'i Area) -> impl Iterator<Item = (&'i str, &'i str)> {
         let layer = self.layer(area.layer);
         let ordinal = layer.and_then(|layer| layer.ordinal(&area.id));
@@ -363,9 +363,9 @@ impl Index {
         sum.map(|people| (people, *as_of))
     }
 
-    /// Returns the announcements that concern an area. They are about the area itself, about its
-    /// partnership, or about another area that has a statistical area in common with the area on a
-    /// day.
+    /// Returns the announcements that concern an area. These announcements are about the area
+    /// itself, about its partnership, or about another area that has a statistical area in common
+    /// with the area on a day.
     pub fn announcements_about(&self, area: &Area, day: Date) -> Vec<&Announcement> {
         let announcements = self.facts().announcements.iter();
         announcements

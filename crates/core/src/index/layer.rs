@@ -228,8 +228,9 @@ impl LayerIndex {
     }
 
     /// Returns whether answers contain the distance of a position from the boundary of the layer's
-    /// areas. They do not for groups, for practices (answers contain the distance to their premises
-    /// instead), and for statistical areas (users need only their codes).
+    /// areas. Answers do not contain such distances for groups, for practices (answers contain the
+    /// distance to their premises instead), and for statistical areas (users need only their
+    /// codes).
     pub(super) fn has_boundary_distances(&self) -> bool {
         self.kind != LayerKind::Membership
             && !matches!(

@@ -6,7 +6,7 @@ use crate::domain::{Layer, LayerKind, LayerRole, LayerSet, Manifest, Organisatio
 /// The layers with a role, in the order in which answers list them.
 #[derive(Debug)]
 pub(super) struct LayerRoles {
-    /// The layers of communities. The first of them is the main layer of communities.
+    /// The layers of communities. The first layer in this list is the main layer of communities.
     pub(super) communities: Vec<Layer>,
     pub(super) networks: Vec<Layer>,
     pub(super) administrative: Vec<Layer>,

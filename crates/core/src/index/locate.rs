@@ -17,12 +17,12 @@ use crate::geodesy;
 impl Index {
     /// Answers a query.
     ///
-    /// A position is in the areas to which its statistical area is assigned. Its statistical area is
-    /// the area to which the directory assigns the postcode or, if the directory assigns no
-    /// statistical area, the statistical area whose boundary covers the position. If a layer is not
-    /// defined on statistical areas, or if a practice has its own boundary, a position is in the
-    /// areas whose boundary covers the position. If the position is just off a generalised
-    /// coastline, the nearest boundary is used.
+    /// A position is in the areas to which its statistical area is assigned. The statistical area
+    /// of a position is the area to which the directory assigns the postcode or, if the directory
+    /// assigns no statistical area, the statistical area whose boundary covers the position. If a
+    /// layer is not defined on statistical areas, or if a practice has its own boundary, a position
+    /// is in the areas whose boundary covers the position. If the position is just off a
+    /// generalised coastline, the nearest boundary is used.
     pub fn locate(&self, query: &LocateQuery) -> LocateAnswer<'_> {
         self.locate_with_distances(query, LayerSet::ALL)
     }

@@ -651,7 +651,8 @@ mod tests {
     #[test]
     fn areas_with_geometry_are_those_of_the_revision() {
         let mut dataset = dataset();
-        // The first of these areas has no geometry, and the second is not valid on the first date.
+        // The first of the two areas has no geometry, and the second is not valid on the first
+        // date.
         dataset.areas.push(area(layers::icb(), "bare"));
         dataset.areas.push(Area {
             period: from(WIDENED),

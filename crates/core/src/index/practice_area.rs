@@ -57,11 +57,11 @@ impl Index {
         }
     }
 
-    /// Returns whether the code of an unknown practice was issued in the area of the dataset. This
-    /// is so if the code of a practice in the dataset has the same first three characters. The
-    /// result is `None` for codes that start with Y, because they are issued nationally. It is also
-    /// `None` for codes that do not have the form of a practice code in England or Wales: a letter
-    /// and five digits.
+    /// Returns whether the code of an unknown practice was issued in the area of the dataset. The
+    /// code was issued in the area if the code of a practice in the dataset has the same first
+    /// three characters. The result is `None` for codes that start with Y, because they are issued
+    /// nationally. The result is also `None` for codes that do not have the form of a practice code
+    /// in England or Wales: a letter and five digits.
     pub fn is_practice_code_of_area(&self, code: OdsCode) -> Option<bool> {
         let code = code.parent().unwrap_or(code);
         let text = code.as_str();

@@ -12,7 +12,8 @@
 //!   neighbouring postcode is introduced or terminated.
 //! - The tolerance is calculated only if the result of a look-up depends on it, at most once for
 //!   all layers, and is not stored. The search ends at the first postcode that is near enough for
-//!   `tolerance_m`. It is therefore fast in towns. Elsewhere, there are few postcodes to measure.
+//!   `tolerance_m`. The search is therefore fast in towns. Elsewhere, there are few postcodes to
+//!   measure.
 //!
 //! [`land_edges`]: super::spatial
 
@@ -66,8 +67,8 @@ impl Index {
     }
 
     /// Returns the distance in metres to the nearest edge beyond which land begins, if every edge
-    /// of the area that covers the position is further away than any tolerance. In that case, no
-    /// other area of a partition is nearby. Most positions are of this kind.
+    /// of the area that covers the position is further away than any tolerance. If every edge is
+    /// that far away, no other area of a partition is nearby. Most positions are of this kind.
     #[expect(
         clippy::option_option,
         reason = "a far area may have only open coast around it"

@@ -36,7 +36,7 @@ pub(super) struct PracticeRegistry {
 pub(super) enum SuccessionOutcome<'i> {
     /// The practice that is open on the requested date and responsible for the patients.
     Resolved(&'i Practice),
-    /// The last practice is closed. It has no known successor, or it has several successors.
+    /// The last practice is closed. The practice has no known successor, or has several successors.
     NoSuccessor(&'i Practice),
     /// The successors lead back to a practice that was already visited.
     Cycle,

@@ -9,16 +9,16 @@ use super::Index;
 use super::answer::{LocateQuery, Locator, areas_of_layer};
 use crate::domain::{Area, Layer, LayerSet, LookupStatus, Postcode, PostcodeStatus};
 
-/// The community of most live postcodes of a sector, such as `LA1 4`. This is a hint for a person
-/// who checks a postcode. It is never an answer, because a new postcode may be in a different
-/// community.
+/// The community of most live postcodes of a sector, such as `LA1 4`. The community is a hint for a
+/// person who checks a postcode. The hint is never an answer, because a new postcode may be in a
+/// different community.
 #[derive(Clone, Copy)]
 pub struct SectorHint<'i> {
     /// The layer of the community.
     pub layer: Layer,
     /// The community.
     pub area: &'i Area,
-    /// The share of `postcode_count` that are in the community. It is greater than one half.
+    /// The share of `postcode_count` that are in the community. The share is greater than one half.
     pub share: f64,
     /// The number of the sector's live postcodes with a position.
     pub postcode_count: usize,

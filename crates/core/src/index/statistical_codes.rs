@@ -8,9 +8,10 @@
 //! - If the dataset contains the boundary of the statistical area, the position of the postcode
 //!   must be within [`DISTANCE_MAX_M`] of that boundary.
 //! - If the dataset does not contain the boundary, the statistical area may be outside the area of
-//!   the dataset, or may be from another year. It is treated as outside if most of its postcodes
-//!   are in no statistical area of the dataset. In that case, it is used: its postcodes are in no
-//!   area, even if they are just inside a generalised boundary. Otherwise, it is not used.
+//!   the dataset, or may be from another year. The statistical area is treated as outside if most
+//!   of its postcodes are in no statistical area of the dataset. A statistical area outside is
+//!   used: its postcodes are in no area, even if they are just inside a generalised boundary.
+//!   Otherwise, it is not used.
 //!
 //! If the directory's statistical area is not used, the boundaries determine the statistical area,
 //! as for a position without a postcode. In a dataset without boundaries of statistical areas, the

@@ -96,8 +96,9 @@ impl fmt::Display for UnknownStatisticalArea {
 type PostcodeAnswers<'i> = Vec<Vec<(Layer, LayerResult<'i>)>>;
 
 impl Index {
-    /// Returns the layers of statistical areas. The first is the layer of the statistical areas on
-    /// which other layers are defined. The others are in the order in which answers list them.
+    /// Returns the layers of statistical areas. The first layer is the layer of the statistical
+    /// areas on which other layers are defined. The others are in the order in which answers list
+    /// them.
     pub fn statistical_layers(&self) -> impl Iterator<Item = Layer> {
         self.statistical_postcodes.iter().map(|areas| areas.layer)
     }

@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn corrected_coordinates_inside_an_area_lead_to_a_note() {
-        // The areas start at 300 km east and 400 km north. They are 20 km wide and 10 km high.
+        // The areas start at 300 km east and 400 km north. The areas are 20 km wide and 10 km high.
         assert!(is_suspect(405_000.0, 305_000.0));
         assert!(is_suspect(305.0, 405.0));
         assert!(is_suspect(3_050.0, 4_050.0));

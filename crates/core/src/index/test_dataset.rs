@@ -318,8 +318,8 @@ fn postcodes() -> Vec<PostcodeEntry> {
         old,
         new,
         entry("LA1 1AH", None, Some(0)),
-        // This position is inside the boundary of k, but the directory assigns the postcode to l. It is
-        // 300 m from the boundary of its statistical area.
+        // This position is inside the boundary of k, but the directory assigns the postcode to l.
+        // The position is 300 m from the boundary of its statistical area.
         entry("LA1 1AJ", Some(km(9.7, 8.5)), Some(2)),
         entry("LA2 1AA", Some(km(17.0, 2.0)), Some(1)),
         entry("LA2 1AB", Some(km(30.0, 5.0)), None),

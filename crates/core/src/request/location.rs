@@ -49,7 +49,7 @@ fn parse_two_numbers(text: &str) -> Option<(f64, f64)> {
 /// northing.
 ///
 /// Degrees are interpreted as a latitude followed by a longitude, because people write them in this
-/// order. They are interpreted in the other order if only that order results in a point in Great
+/// order. Degrees are interpreted in the other order if only that order results in a point in Great
 /// Britain.
 fn location_from_numbers(first: f64, second: f64) -> Result<Locator, InvalidRequest> {
     const DEGREES_MAX: f64 = 180.0;

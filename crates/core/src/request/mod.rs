@@ -1,5 +1,5 @@
-//! The parameters of look-ups. Their names, rules and errors are the same for the API, the pages
-//! and the command line.
+//! The parameters of look-ups. The names, rules and errors of parameters are the same for the API,
+//! the pages and the command line.
 //!
 //! [`RequestParams`] contains names and texts. Parsing them results in a request, such as
 //! [`LocateRequest`], which contains the query for the index. The query is a type of

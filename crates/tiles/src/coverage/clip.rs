@@ -14,8 +14,8 @@
 //! boundary, the size of the area shows whether the boundary is inside the area.
 //!
 //! Rejected alternative: clipping ring by ring (Sutherland–Hodgman), which earlier versions used.
-//! It leaves coincident edges along the boundary, and a clipped edge may pass a vertex near the
-//! boundary on the wrong side.
+//! Clipping in this way leaves coincident edges along the boundary, and a clipped edge may pass a
+//! vertex near the boundary on the wrong side.
 
 use geo::{BoundingRect, Contains, Coord, Intersects, Line, Rect};
 

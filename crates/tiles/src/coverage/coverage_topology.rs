@@ -1,5 +1,5 @@
-//! The topology of a layer's areas on a date, independent of zoom. It consists of the shared edges,
-//! which are noded and then projected.
+//! The topology of a layer's areas on a date, independent of zoom. The topology consists of the
+//! shared edges, which are noded and then projected.
 //!
 //! Areas share an edge if it is identical to the millimetre on the British National Grid. A vertex
 //! of one area that is on an edge of another area becomes a vertex of both areas. The vertices are

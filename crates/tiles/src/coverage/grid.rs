@@ -63,8 +63,8 @@ impl PixelGrid {
     }
 }
 
-/// A spatial index of points. It consists of square cells, each with the indices of the points in
-/// the cell.
+/// A spatial index of points. The index consists of square cells, each with the indices of the
+/// points in the cell.
 #[derive(Debug)]
 pub(super) struct PointGrid {
     min: Coord<i64>,

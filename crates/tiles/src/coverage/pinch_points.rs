@@ -154,9 +154,9 @@ fn by_angle(origin: Coord<i64>, a: Coord<i64>, b: Coord<i64>) -> Ordering {
         .then_with(|| cross(origin, a, b).cmp(&0).reverse())
 }
 
-/// Returns whether a corner can be replaced with the edge between its ends. This is possible if
-/// nothing else is in the triangle of the corner or near that edge, and if no ring larger than
-/// [`DOUBLED_AREA_LOST_MAX`] collapses.
+/// Returns whether a corner can be replaced with the edge between its ends. A corner can be
+/// replaced if nothing else is in the triangle of the corner or near that edge, and if no ring
+/// larger than [`DOUBLED_AREA_LOST_MAX`] collapses.
 fn can_cut_off(
     graph: &PlanarGraph,
     labels: &FaceLabels,

@@ -137,8 +137,8 @@ pub(super) type RawEdge = (u32, u32, LabelId, bool);
 
 /// Snap rounds a graph to multiples of `step`. The result is in steps.
 ///
-/// The points of the result are sorted by x, then by y. Its edges are sorted and unique, and go
-/// from the lower point index to the higher point index.
+/// The points of the result are sorted by x, then by y. The edges of the result are sorted and
+/// unique, and go from the lower point index to the higher point index.
 pub(super) fn snap_round(graph: &PlanarGraph, labels: &mut FaceLabels, step: i64) -> PlanarGraph {
     let mut snapped = snap_round_once(graph, labels, PixelGrid::new(step)).0;
     loop {

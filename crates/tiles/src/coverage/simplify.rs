@@ -245,8 +245,8 @@ impl<'n> ArcSimplifier<'n> {
         )
     }
 
-    /// Returns whether the triangle is clear. It is clear if no other vertex that matters for the
-    /// label is inside the triangle or near the new edge.
+    /// Returns whether the triangle is clear. A triangle is clear if no other vertex that matters
+    /// for the label is inside the triangle or near the new edge.
     fn is_clear(&self, [a, v, b]: [Coord<i64>; 3], corners: [u32; 3], label: LabelId) -> bool {
         let grid = PixelGrid::new(1);
         let is_flat = cross(a, v, b) == 0;

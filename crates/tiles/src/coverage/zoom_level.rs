@@ -17,13 +17,13 @@ use catchment_core::geometry::rings::Ring;
 
 /// The binary logarithm of the number of units across a tile. A zoom is 2^zoom tiles wide.
 pub(crate) const EXTENT_BITS: u32 = 12;
-/// The maximum distance by which simplification moves a border, in units. It is half a CSS pixel if
-/// a tile is 512 pixels across.
+/// The maximum distance by which simplification moves a border, in units. The tolerance is half a
+/// CSS pixel if a tile is 512 pixels across.
 const SIMPLIFY_TOLERANCE: f64 = 4.0;
 
-/// The highest zoom for which geometry is prepared. Its units are 9 cm in the middle of Great
-/// Britain, and only vertices on straight lines are removed. The geometry of higher zooms is scaled
-/// up from the geometry of this zoom, and therefore remains valid.
+/// The highest zoom for which geometry is prepared. The units of this zoom are 9 cm in the middle
+/// of Great Britain, and only vertices on straight lines are removed. The geometry of higher zooms
+/// is scaled up from the geometry of this zoom, and therefore remains valid.
 pub(crate) const DETAIL_ZOOM: u8 = 16;
 
 /// The maximum number of rounds in which touching rings are separated. Separating rings at one

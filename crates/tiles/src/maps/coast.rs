@@ -10,7 +10,7 @@ use super::raster::{self, AreaMask, CELL_SIZE, ImagePoint, ImageRect, hundredths
 const CELL_MIN: f64 = 8.0;
 
 /// The distance from an edge at which a point is certainly on one side of the edge, in CSS pixels.
-/// It is slightly more than half a cell of a mask.
+/// The distance is slightly more than half a cell of a mask.
 const BESIDE: f64 = 1.5;
 
 /// The data of a map about the coast.
@@ -80,7 +80,7 @@ impl CoastFinder<'_> {
         let outwards = match [-BESIDE, BESIDE].map(|distance| self.is_covered(beside(distance))) {
             [true, false] => 1.0,
             [false, true] => -1.0,
-            // This is a gap or an area that is too narrow to be visible.
+            // There is a gap or an area that is too narrow to be visible.
             _ if may_be_inlet() => return EdgeKind::Inlet,
             _ => return EdgeKind::Border,
         };

@@ -1,8 +1,8 @@
-//! The land and the towns of Great Britain. They show the location of a map, whatever the dataset
-//! covers.
+//! The land and the towns of Great Britain. The land and the towns show the location of a map,
+//! whatever the dataset covers.
 //!
-//! The files and their origin are in `data/great-britain`. They are used only for drawing. The land
-//! is simplified, and look-ups never use it.
+//! The files and their origin are in `data/great-britain`. The files are used only for drawing. The
+//! land is simplified, and look-ups never use it.
 
 use std::sync::LazyLock;
 

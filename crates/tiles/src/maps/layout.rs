@@ -139,7 +139,7 @@ impl MapHeading {
     }
 }
 
-/// The legend below the map. It lists the areas whose names are not on the map.
+/// The legend below the map. The legend lists the areas whose names are not on the map.
 pub(super) struct MapLegend {
     /// `None` if there are no entries.
     pub(super) heading: Option<TextBlock>,
@@ -192,8 +192,8 @@ impl MapScene<'_> {
         self.request.area.as_deref() == Some(area.id.as_str())
     }
 
-    /// Returns whether the area has a pattern. It has a pattern if it is selected. If no area is
-    /// selected, it has a pattern if the layer is a partition or has few areas.
+    /// Returns whether the area has a pattern. An area has a pattern if it is selected. If no area
+    /// is selected, it has a pattern if the layer is a partition or has few areas.
     pub(super) fn is_patterned(&self, area: &ProjectedArea) -> bool {
         match self.request.area {
             Some(_) => self.is_selected(area),

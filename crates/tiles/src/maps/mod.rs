@@ -4,9 +4,9 @@
 //!  tile geometry ──► British National Grid ──► names and numbers ──► SVG ──► PNG, PDF
 //! ```
 //!
-//! - The geometry is the same as in the tiles at a suitable zoom, so borders meet. It is drawn on
-//!   the British National Grid, so the scale bar is correct everywhere, and grid north is at the
-//!   top.
+//! - The geometry is the same as in the tiles at a suitable zoom, so borders meet. The geometry is
+//!   drawn on the British National Grid, so the scale bar is correct everywhere, and grid north is
+//!   at the top.
 //! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black
 //!   and white.
 //! - If there is no room for an area's name, the area is labelled with a number and listed in the
@@ -53,13 +53,13 @@ const SPAN_MIN_M: f64 = 3_000.0;
 /// The minimum and maximum height of the frame, as a fraction of its width.
 const ASPECT_MIN: f64 = 0.6;
 const ASPECT_MAX: f64 = 1.35;
-/// The distance beyond the frame up to which the coast is read, in metres. It must be larger than
-/// the maximum distance of inlets from the coast.
+/// The distance beyond the frame up to which the coast is read, in metres. The distance must be
+/// larger than the maximum distance of inlets from the coast.
 const COAST_MARGIN_M: f64 = 10_000.0;
 /// The minimum distance between two vertices of the coast, in CSS pixels.
 const COAST_DETAIL: f64 = 0.4;
-/// The factor by which the image can be enlarged before the geometry is not detailed enough. It
-/// allows the map to be printed.
+/// The factor by which the image can be enlarged before the geometry is not detailed enough. With
+/// this factor, the map can be printed.
 const DETAIL_FACTOR: f64 = 2.0;
 /// The maximum number of areas with a number and an entry in the legend.
 const NUMBERS_MAX: usize = 400;
@@ -213,8 +213,8 @@ fn draw_map(
     }))
 }
 
-/// Options for the labels. They determine which areas may have names, and where labels may be
-/// placed.
+/// Options for the labels. The options determine which areas may have names, and where labels may
+/// be placed.
 struct LabelOptions<'a> {
     selected: Option<&'a str>,
     is_partition: bool,

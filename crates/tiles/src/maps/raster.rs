@@ -348,8 +348,8 @@ mod tests {
 
     #[test]
     fn labels_are_positioned_where_the_area_is_wide_enough() {
-        // The area has the shape of an L. Its vertical part is 20 wide, and its horizontal part is
-        // 20 high.
+        // The area has the shape of an L. The vertical part of the L is 20 wide, and its horizontal
+        // part is 20 high.
         let ring: &[ImagePoint] = &[
             (0.0, 0.0),
             (20.0, 0.0),

@@ -91,7 +91,7 @@ const PAPER_SIZES: [(f32, f32); 5] = [
 /// The minimum scale of a map on any page except the largest. At this scale, the smallest text of a
 /// map (10 pixels) is 6 points high.
 const SCALE_MIN: f32 = 0.8;
-/// The margin of the page in points. It is 10 mm.
+/// The margin of the page (10 mm) in points.
 const MARGIN: f32 = 28.346;
 /// A CSS pixel is 1/96 of an inch, and a point is 1/72 of an inch.
 const POINTS_PER_PIXEL: f32 = 0.75;

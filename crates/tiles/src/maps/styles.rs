@@ -8,7 +8,8 @@ use crate::assign_colours;
 
 /// The colour of the sea.
 pub(super) const SEA: &str = "#e3eff6";
-/// The colour of land outside the dataset. It is darker than the sea, even in black and white.
+/// The colour of land outside the dataset. This colour is darker than the sea, even in black and
+/// white.
 pub(super) const OTHER_LAND: &str = "#d5d2c9";
 /// The colour of land within the dataset that the layer does not cover.
 pub(super) const LAND: &str = "#fbfaf7";

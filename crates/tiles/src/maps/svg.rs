@@ -19,7 +19,7 @@ const COAST_WIDTH: f64 = 0.7;
 /// The distance in metres by which the coast of a dataset may differ from the coast of the map.
 const COAST_TOLERANCE_M: f64 = 1_000.0;
 /// The maximum width in metres of a gap between areas that is treated as an inlet or the mouth of a
-/// river. It is also the maximum distance of such a gap from the coast.
+/// river. This value is also the maximum distance of such a gap from the coast.
 const INLET_MAX_M: f64 = 600.0;
 const INLET_REACH_M: f64 = 6_000.0;
 

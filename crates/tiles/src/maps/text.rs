@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use ttf_parser::Face;
 
-/// The font Arimo. It has the same metrics as Arial, Helvetica and Liberation Sans, so a map looks
-/// the same in any of these fonts.
+/// The font Arimo. Arimo has the same metrics as Arial, Helvetica and Liberation Sans, so a map
+/// looks the same in any of these fonts.
 pub(super) const REGULAR: &[u8] = include_bytes!("../../../../data/fonts/Arimo-Regular.ttf");
 pub(super) const BOLD: &[u8] = include_bytes!("../../../../data/fonts/Arimo-Bold.ttf");
 

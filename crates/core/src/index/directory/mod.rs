@@ -1,5 +1,5 @@
-//! The postcode directory. It determines which postcodes exist, where they are, which postcodes
-//! start with a prefix, and which are nearest to a point.
+//! The postcode directory. The directory determines which postcodes exist, where they are, which
+//! postcodes start with a prefix, and which are nearest to a point.
 //!
 //! A postcode is found by arithmetic on its seven characters, in three reads and without a search:
 //!
@@ -25,10 +25,10 @@
 //! - The ids of outward codes are numbers from 1 in ascending order, so sectors are also in
 //!   ascending order. The first row of a sector is never less than the first row of the previous
 //!   sector, even if a sector has no postcodes. An additional empty sector at the end is a
-//!   sentinel. Its first row is the row after the rows of the last real sector.
+//!   sentinel. The first row of the sentinel is the row after the rows of the last real sector.
 //! - Only inward codes of `ZZ99` may contain letters other than the 20 letters in `sector.rs`.
-//!   `ZZ99` has no id. Its postcodes are in a separate list, `pseudo_postcodes`. Their rows are the
-//!   last rows, because `ZZ99` is the last outward code.
+//!   `ZZ99` has no id. The postcodes of `ZZ99` are in a separate list, `pseudo_postcodes`. The rows
+//!   of these postcodes are the last rows, because `ZZ99` is the last outward code.
 //!
 //! Therefore, the postcodes that start with an outward code, or with an outward code and one or two
 //! characters of an inward code, are a single range of rows. A page of these postcodes can start at
@@ -57,9 +57,9 @@
 //! Rejected alternatives:
 //!
 //! - A cell of 8 bytes for each digit and first letter, with 26 bits for the last letter and no
-//!   sectors. This would save a source file, but the cells take 6 MB instead of 2 MB and so do not
-//!   fit in the level 2 cache. In batches, look-ups are 15–30 % slower. Single look-ups are equally
-//!   fast.
+//!   sectors. Such cells would save a source file, but the cells take 6 MB instead of 2 MB and so
+//!   do not fit in the level 2 cache. In batches, look-ups are 15–30 % slower. Single look-ups are
+//!   equally fast.
 //! - A dense table of rows for each outward code (estimated, not measured). A look-up would need
 //!   another read from main memory before it reads the row, and the table would take 23 MB.
 //! - Decoding entries when their fields are read instead of when the entries are found. Single
@@ -378,8 +378,8 @@ impl PostcodeDirectory {
         (next - 1, pair.unwrap_or(sector::LETTER_PAIRS))
     }
 
-    /// Returns the postcode of a row, given the sector and the pair of letters of the row. They are
-    /// not used for rows of `ZZ99`.
+    /// Returns the postcode of a row, given the sector and the pair of letters of the row. The
+    /// sector and the pair are not used for rows of `ZZ99`.
     fn postcode_at(&self, sector: usize, pair: usize, row: usize) -> Postcode {
         let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
         if let Some(index) = row.checked_sub(ordinary_count) {

@@ -54,8 +54,8 @@ impl PostcodeDirectory {
     /// Returns the distance in metres from the point to the nearest postcode that is live in this
     /// edition of the directory, excluding the postcode `except`; `None` if there is no such
     /// postcode within `within_m`. If some postcode is at most `enough_m` away, the function may
-    /// return the distance to that postcode instead. This makes the search faster where postcodes
-    /// are dense.
+    /// return the distance to that postcode instead. This shortcut makes the search faster where
+    /// postcodes are dense.
     pub(in crate::index) fn distance_to_live_m(
         &self,
         point: BritishGrid,

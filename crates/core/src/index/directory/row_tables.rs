@@ -21,8 +21,9 @@ pub(super) struct RowAreas {
     pub(super) codes: Option<RecordIndex>,
 }
 
-/// The maximum number of combinations of areas. Their ids must fit in 21 bits, and id 0 means that
-/// a postcode has no areas. Great Britain has about 230,000 statistical areas of the smallest kind.
+/// The maximum number of combinations of areas. The ids of the combinations must fit in 21 bits,
+/// and id 0 means that a postcode has no areas. Great Britain has about 230,000 statistical areas
+/// of the smallest kind.
 pub(super) const AREAS_MAX: u32 = (1 << 21) - 1;
 
 /// The maximum number of pairs of editions: the number of values above the value of December 9998
@@ -75,7 +76,7 @@ impl RowTablesBuilder {
 struct InternedValues<T> {
     values: Vec<T>,
     ids: HashMap<T, u32>,
-    /// The last value and its id. They are stored because neighbouring postcodes often have the
+    /// The last value and its id. This pair is stored because neighbouring postcodes often have the
     /// same value.
     last: Option<(T, u32)>,
 }

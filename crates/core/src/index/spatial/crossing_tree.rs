@@ -1,5 +1,5 @@
 //! Tests whether a boundary covers a point, by counting the edges of the boundary that are east of
-//! the point. This is the fallback for squares that have too many edges for a cell record.
+//! the point. Such a count is the fallback for squares that have too many edges for a cell record.
 //!
 //! The edges are stored in a segment tree over rows. Each edge is stored at the few nodes whose
 //! rows add up to the rows of the edge. The edges of a node extend through all rows of the node.
@@ -184,9 +184,9 @@ impl CrossingTree {
 
 /// Compares two edges by their exact easting in a row that both edges reach, including their ends.
 fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
-    /// The difference in millimetres below which the exact comparison is used. It is far larger
-    /// than the rounding error, because an `f64` represents positions of 2^31 mm to a millionth of
-    /// a millimetre.
+    /// The difference in millimetres below which the exact comparison is used. This value is far
+    /// larger than the rounding error, because an `f64` represents positions of 2^31 mm to a
+    /// millionth of a millimetre.
     const CLOSE_MM: f64 = 1e-3;
     let approximate = |edge: &Edge| {
         let part = (f64::from(row) - f64::from(edge.low[1]))

@@ -34,7 +34,7 @@ use crate::domain::BritishGrid;
 /// The maximum length of a part of an edge.
 const PART_MM: f64 = 100_000.0;
 /// The maximum number of parts in addition to the number of edges. Above this maximum, parts are
-/// made longer. It limits the build time for edges of any length.
+/// made longer. The maximum limits the build time for edges of any length.
 const ADDITIONAL_PARTS: f64 = 20_000.0;
 /// The distances beyond an edge at which the search looks for other areas. Neighbours whose borders
 /// were drawn separately may be some metres apart.

@@ -3,8 +3,8 @@
 //!
 //! All geometry is in whole millimetres of the British National Grid, and every point on a border
 //! belongs to exactly one side of the border ([`edge`]). [`cells`] finds the boundaries that cover
-//! a point and the edges near the point. It uses [`crossing_tree`] where edges are too dense for
-//! cells. [`edge_tree`] measures the distance to the edges of one boundary, and an R-tree of
+//! a point and the edges near the point. [`cells`] uses [`crossing_tree`] where edges are too dense
+//! for cells. [`edge_tree`] measures the distance to the edges of one boundary, and an R-tree of
 //! bounding boxes finds the boundary nearest to a point that is outside all boundaries.
 //! [`land_edges`] distinguishes borders from open coast.
 

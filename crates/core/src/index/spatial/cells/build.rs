@@ -135,8 +135,8 @@ impl CellIndexBuilder {
     }
 
     /// Returns the boundaries that cover the corner of the next square to the west of `square`.
-    /// They can be derived, because the path east along the row from that corner crosses only edges
-    /// that touch `square`.
+    /// These boundaries can be derived, because the path east along the row from that corner
+    /// crosses only edges that touch `square`.
     fn corner_boundaries_west_of(
         &self,
         square: AlignedSquare,

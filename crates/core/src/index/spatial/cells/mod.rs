@@ -34,13 +34,13 @@
 //! - Cells depend only on rings. Overlaps, holes, multiple parts and several versions of an area
 //!   need no special treatment.
 //! - A ring that crosses itself contains the points around which it winds an odd number of times.
-//!   It does not cause a panic.
+//!   Such a ring does not cause a panic.
 //! - If a cell consists of several squares of the root or of a table, all of these squares refer to
 //!   the same record. The record is stored only once.
 //!
-//! A *crowded* square has too many edges for a record. It lists the boundaries that have edges in
-//! the square, and a look-up tests all edges of each listed boundary ([`CrossingTree`]). [`build`]
-//! explains which squares are crowded.
+//! A *crowded* square has too many edges for a record. A crowded square lists the boundaries that
+//! have edges in the square, and a look-up tests all edges of each listed boundary
+//! ([`CrossingTree`]). [`build`] explains which squares are crowded.
 //!
 //! A look-up of a random point spends most of its time on two or three cache misses, not on
 //! geometry. In a batch, the cache misses of several points overlap without a prefetch instruction.
