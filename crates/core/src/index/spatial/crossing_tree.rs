@@ -1,5 +1,5 @@
 //! Tests whether a boundary covers a point, by counting the edges of the boundary that are east of
-//! the point. Such a count is the fallback for squares that have too many edges for a cell record.
+//! the point. This module is the fallback for squares that have too many edges for a record.
 //!
 //! The edges are stored in a segment tree over rows. Each edge is stored at the few nodes whose
 //! rows add up to the rows of the edge. The edges of a node extend through all rows of the node.
