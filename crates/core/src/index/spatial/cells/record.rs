@@ -1,7 +1,7 @@
 //! The encoding of cells: references to their content, records, and sets of boundaries.
 //!
-//! Storing the ends of edges relative to the cell, in 16 bits, would take half the memory. Such
-//! storage has not been tried.
+//! Storing the ends of edges relative to the cell, in 16 bits, would take half the memory. This
+//! encoding has not been tried.
 
 use crate::index::spatial::edge::{Edge, EdgeClip, MmCoord};
 
