@@ -78,7 +78,7 @@ impl ColumnSet {
     /// Returns a description of the columns in the set.
     pub fn description(self) -> &'static str {
         match self {
-            ColumnSet::Default => "the columns that are always written",
+            ColumnSet::Default => "the default columns, which are always written",
             ColumnSet::Codes => {
                 "the ids and the national codes of all areas, by residence and by registration, and \
                  the codes of practices"
@@ -86,13 +86,14 @@ impl ColumnSet {
             ColumnSet::Names => "the names of areas, groups and practices",
             ColumnSet::Location => "the postcode, its status and dates, and its position",
             ColumnSet::Match => {
-                "how the location was matched: basis, boundary, alternatives, shares, notes, hints"
+                "how the areas of the location were found: basis, boundary, alternatives, shares, \
+                 notes, hints"
             }
             ColumnSet::Practices => {
                 "the practice of registration, its area, and the practices that cover the location"
             }
             ColumnSet::Distances => {
-                "the distances to practices and boundaries, and what is nearest"
+                "the distances to practices and boundaries, and the nearest practice and community"
             }
             ColumnSet::Reasons => "why results are missing, as single codes, and corrections",
             ColumnSet::Attributes => "the attributes of the location, such as deciles",
