@@ -434,7 +434,7 @@ impl AdmissionControl {
             AcquireError::Full => {
                 self.rejections.busy.fetch_add(1, Ordering::Relaxed);
                 let detail =
-                    "too many requests are in progress; Retry-After says when to try again";
+                    "too many requests are in progress; wait for the time in Retry-After before you try again";
                 Problem::busy(detail, retry_after_s)
             }
             AcquireError::ClientFull => {

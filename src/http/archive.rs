@@ -106,7 +106,7 @@ async fn build_archive(
 
 fn busy() -> Problem {
     Problem::busy(
-        "the tile archive is being built; Retry-After says when to try again",
+        "the tile archive is being built; wait for the time in Retry-After before you try again",
         RETRY_AFTER_S,
     )
 }

@@ -41,8 +41,8 @@ pub(crate) fn accessibility(index: &Index, details: &AccessibilityDetails) -> Ma
         h2 { "How accessible this website is" }
         p { "Some parts are not fully accessible:" }
         ul {
-            li { "Interactive maps show boundaries that a screen reader cannot describe. Everything that a map shows about an area is also on the page in words and tables, and you do not need a map to look something up." }
-            li { "Printed maps (PDF and images) have a title and a description, but their boundaries are drawings. The pages of areas list the same places in words." }
+            li { "Interactive maps show boundaries that a screen reader cannot describe. Everything that a map shows about an area is also on the page as text and in tables, and you do not need a map to look something up." }
+            li { "Printed maps (PDF and images) have a title and a description, but their boundaries are drawings. The pages of areas list the same places as text." }
             li { "Files for geographic information systems are data, and are not meant to be read by people." }
         }
         h2 { "Contact us about accessibility" }

@@ -20,7 +20,7 @@ function explanation(rule) {
   if (below === undefined) return "";
   const small = below === "2" ? "1" : `1 to ${below - 1}`;
   const rounding = multiple === undefined ? "" : ` Other numbers are rounded to the nearest ${multiple}.`;
-  return `In these two tables, we hide numbers of ${small}, and other numbers from which someone could work them out.${rounding} The tables above do not take part in this: do not publish them together.`;
+  return `In these two tables, we hide numbers of ${small}, and other numbers from which someone could work them out.${rounding} The numbers in the tables above are not hidden in this way: do not publish those tables together with these.`;
 }
 
 function heatMap(flows, createElement) {

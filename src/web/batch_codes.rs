@@ -12,7 +12,7 @@ const MEANINGS: [(&str, &str); 41] = [
     ("located", "Found"),
     (
         "terminated",
-        "Postcode no longer in use: its last position was used",
+        "Postcode no longer in use: we used its last position",
     ),
     ("outside_coverage", "Outside the area that we cover"),
     ("no_fixed_abode", "No fixed abode"),
@@ -22,7 +22,7 @@ const MEANINGS: [(&str, &str); 41] = [
         "Code for another country or a special case, not a place",
     ),
     ("no_location", "Postcode without a position, such as BFPO"),
-    ("unknown_postcode", "No such postcode in the directory"),
+    ("unknown_postcode", "The directory does not have this postcode"),
     ("unknown_area", "No such statistical area"),
     ("unknown_uprn", "No such address in the table of UPRNs"),
     (

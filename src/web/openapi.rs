@@ -288,7 +288,7 @@ fn errors(document: &Value) -> Markup {
     html! {
         section {
             h2 #errors { "Errors" }
-            p { "Errors are " code { "application/problem+json" } " (RFC 9457). " code { "code" } " identifies the cause and does not change; " code { "detail" } " says what would have been right. Errors never repeat what you sent." }
+            p { "Errors are " code { "application/problem+json" } " (RFC 9457). " code { "code" } " identifies the cause and never changes; " code { "detail" } " describes what a valid request needs. Errors never repeat what you sent." }
             @if !example.is_null() { (example_block(example)) }
             (summary_list(&shared))
             p { "Responses to too many requests have " code { "Retry-After" } ", in seconds. Quote " code { "X-Request-Id" } " in questions about a response." }

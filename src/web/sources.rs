@@ -21,9 +21,9 @@ pub(crate) fn sources(index: &Index, today: Date) -> Markup {
         .collect();
     let content = html! {
         h1.nhsuk-heading-l { "Sources and their dates" }
-        p { "An answer is only as new as the data behind it. Each part of an answer comes from a different source, and the sources have different dates." }
+        p { "An answer is only as recent as the data it is based on. Each part of an answer comes from a different source, and the sources have different dates." }
         h2.nhsuk-heading-m { "How old our data are" }
-        @if phrases.is_empty() { p { "This dataset does not say how old its parts are. It describes " (format::date(manifest.as_of)) "." } }
+        @if phrases.is_empty() { p { "This dataset does not state the age of its parts. It describes " (format::date(manifest.as_of)) "." } }
         @else { ul.nhsuk-list.nhsuk-list--bullet { @for phrase in &phrases { li { (format::sentence_case(phrase)) } } } }
         h2.nhsuk-heading-m { "What we used" }
         @if rows.is_empty() { p { "This dataset does not list its sources." } }

@@ -8,7 +8,7 @@ const problem = document.getElementById("problem");
 
 const PROBLEMS = {
   unavailable: "A file of this page cannot be loaded. Check your connection, and reload the page.",
-  damaged: "The files of this page do not belong together. Reload the page. If that does not help, the owner of the page has to copy all files of one export again.",
+  damaged: "The files of this page are not from the same export. Reload the page. If the error remains, the owner of the page has to copy all files of one export again.",
 };
 
 map.addEventListener("catchment-error", ({ detail: { code } }) => {
@@ -21,8 +21,8 @@ for (const name of ["catchment-ready", "catchment-answer"]) map.addEventListener
 const index = await fetch("index.json").then((response) => response.json()).catch(() => null);
 if (index) {
   document.getElementById("privacy").textContent = map.hasAttribute("everything")
-    ? "Your browser has all answers, and looks the postcode up itself: nothing about the postcode is sent."
-    : `Your browser looks the postcode up in a file of this website. The file has the answers for many postcodes (at least ${index.smallest_group} that are in use), so the website learns the group, but not the postcode.`;
+    ? "Your browser has all answers and looks up the postcode itself, so it sends nothing about the postcode."
+    : `Your browser looks up the postcode in a file of this website. The file has the answers for a group of many postcodes (at least ${index.smallest_group} of them in use), so the website learns the group, but not the postcode.`;
 }
 
 if (isOffline) navigator.serviceWorker?.register("service-worker.js").catch((error) => console.warn(`catchment: this page does not work offline: ${error.message}`));

@@ -122,7 +122,7 @@ const ERRORS = {
   unknown_postcode: "We cannot find this postcode. It may be newer than our data. Check it and try again.",
   no_data_for_date: "We have no information for that date.",
   date_not_in_copy: "We have no information for that date.",
-  damaged: "Sorry, the look-up did not work, because the files of this website do not belong together. Reload the page and try again.",
+  damaged: "Sorry, the look-up did not work, because the files of this website are not from the same export. Reload the page and try again.",
 };
 // Messages for answers without a location, by status.
 const STATUS_TEXTS = {

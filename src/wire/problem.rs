@@ -217,7 +217,7 @@ impl Problem {
     /// Reports that the client has exceeded its rate limit. The client may try again after
     /// `retry_after_s` seconds.
     pub(crate) fn rate_limited(retry_after_s: u64) -> Problem {
-        let detail = "rate limit exceeded; Retry-After says when to try again";
+        let detail = "rate limit exceeded; wait for the time in Retry-After before you try again";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         problem.header = Some(ProblemHeader::RetryAfterS(retry_after_s));
         problem

@@ -133,7 +133,7 @@ export const tests = {
       for (const name of readdirSync(groups)) truncateSync(path.join(groups, name), 500);
       await withPython(copy, async (origin) => {
         const page = await use.open(`${origin}/town/widget.html`);
-        assert.match(await search(page, "LA9 4QF"), /the files of this website do not belong together/);
+        assert.match(await search(page, "LA9 4QF"), /the files of this website are not from the same export/);
         rmSync(groups, { recursive: true });
         assert.match(await search(page, "LA9 4QF"), /Sorry, the look-up did not work/);
         rmSync(path.join(copy, "town/static/index.json"));

@@ -75,9 +75,9 @@ impl OutputColumn {
             OutputColumn::Status | OutputColumn::Dataset(_) => "never",
             OutputColumn::Agreement => "the row is bad",
             OutputColumn::Reason => "no result is missing",
-            OutputColumn::ResidenceReason => "there is one, or only practices are looked up",
-            OutputColumn::RegistrationReason => "there is one, or the file has no practice codes",
-            OutputColumn::GroupsReason => "they are known",
+            OutputColumn::ResidenceReason => "this area is known, or only practices are looked up",
+            OutputColumn::RegistrationReason => "this area is known, or the file has no practice codes",
+            OutputColumn::GroupsReason => "the groups are known",
             OutputColumn::Notes => "there is no note",
             OutputColumn::Groups(_, text) | OutputColumn::Residence(_, text, _) => match text {
                 AreaText::Code => "there is no such area, or it has no code",
@@ -174,7 +174,7 @@ fn location_empty_when(fact: LocationFact) -> &'static str {
         LocationFact::Suggestion => "the postcode is valid, or no correction is probable",
         LocationFact::AsOf => "the row is bad",
         LocationFact::Council | LocationFact::StatisticalArea | LocationFact::Lsoa21 => {
-            "the directory states none"
+            "the directory does not state it"
         }
         LocationFact::AreaHint | LocationFact::AreaHintShare => {
             "the postcode is known, or its sector has no live postcode"

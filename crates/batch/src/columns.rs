@@ -432,7 +432,7 @@ impl ColumnList {
                 CommunityFact::BoundaryDistance,
                 format!(
                     "the distance in metres from the location to the nearest boundary of the {noun} \
-                     by residence; open coast does not count"
+                     by residence; open coast is not a boundary"
                 ),
             ),
             (

@@ -180,14 +180,14 @@ impl SummaryLists<'_> {
 /// Describes the cause of a change.
 fn cause(change: AnswerChange) -> &'static str {
     match change {
-        AnswerChange::Postcode => "the postcode is another one",
-        AnswerChange::Location => "the location is another one",
-        AnswerChange::Directory => "the postcode is in one directory only",
+        AnswerChange::Postcode => "the postcode is different",
+        AnswerChange::Location => "the location is different",
+        AnswerChange::Directory => "only one directory has the postcode",
         AnswerChange::Boundary => "boundary or position changed",
-        AnswerChange::Practice => "the practice is another one",
+        AnswerChange::Practice => "the practice is different",
         AnswerChange::Membership => "the practice's membership changed",
         AnswerChange::Succession => "another practice took over",
-        AnswerChange::MembershipOrSuccession => "membership changed, or took over",
+        AnswerChange::MembershipOrSuccession => "membership or succession changed",
         other => other.as_str(),
     }
 }

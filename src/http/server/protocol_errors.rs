@@ -33,7 +33,7 @@ pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
 pub(super) fn connection_limit_response() -> Bytes {
     REJECTED_CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let problem = Problem::busy(
-        "too many connections are open; Retry-After says when to try again",
+        "too many connections are open; wait for the time in Retry-After before you try again",
         1,
     );
     serialize_response(problem)

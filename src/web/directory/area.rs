@@ -83,14 +83,14 @@ fn search_section(context: &PageContext<'_>, search: Option<&AreaSearch<'_>>) ->
             @if let Some(version) = context.version { input type="hidden" name="dataset" value=(version); }
             div.nhsuk-form-group {
                 label.nhsuk-label for="name" { "Find by name" }
-                div.nhsuk-hint #name-hint { "A present or former name of an area, group or practice" }
+                div.nhsuk-hint #name-hint { "A current or former name of an area, group or practice" }
                 input."nhsuk-input nhsuk-input--width-20" #name type="search" name="name" value=[name] aria-describedby="name-hint" maxlength="200";
             }
             (button(&Button { text: "Find", variant: Some("secondary"), is_small: true, ..Button::default() }))
         }
         @if let Some(search) = search {
             h2.nhsuk-heading-m { "Found for “" (search.name) "”" }
-            @if items.is_empty() { p { "Nothing has a name like this in our data." } } @else { (list(&items)) }
+            @if items.is_empty() { p { "No area, practice or group in our data has a name like this." } } @else { (list(&items)) }
         }
     }
 }

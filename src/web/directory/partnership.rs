@@ -96,9 +96,9 @@ fn stated_counts(name: &str, counts: &[&StatedCount]) -> Markup {
         })
         .collect();
     html! {
-        h2.nhsuk-heading-m { "How many communities it has said it has" }
-        p { "The number has changed over time. Where the date is not known, neither is the order." }
-        (table("Communities", &["Number", "Date of the page", "What it says"], rows))
+        h2.nhsuk-heading-m { "Number of communities that it has stated" }
+        p { "The number has changed over time. If the date of a number is not known, its place in the order is not known either." }
+        (table("Communities", &["Number", "Date of the page", "What the page says"], rows))
     }
 }
 
