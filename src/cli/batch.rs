@@ -39,8 +39,8 @@ const PREVIEW_ROWS: usize = 5;
 #[derive(Debug, clap::Args)]
 pub(super) struct BatchArguments {
     /// Output file, written atomically and with a manifest next to it; standard output by default.
-    /// A workbook becomes CSV, TSV or NDJSON, and these become a workbook, if the extension of OUT says
-    /// so.
+    /// The extension of OUT can convert a workbook to CSV, TSV or NDJSON, or CSV, TSV or NDJSON to
+    /// a workbook.
     #[arg(short, long, value_name = "OUT", conflicts_with = "check")]
     output: Option<PathBuf>,
     /// Replace OUT and the file of --summary if they exist.
@@ -56,10 +56,10 @@ pub(super) struct BatchArguments {
     registration_only: bool,
     #[command(flatten)]
     dates: DateArguments,
-    /// Columns to add besides the default ten, separated by commas: names of columns, and the sets
-    /// default, codes, names, location, match, practices, distances, reasons, attributes, sources and
-    /// all. LAYER, LAYER.name and LAYER.code are the area of any layer by residence, its name and its
-    /// national code.
+    /// Columns to add to the ten default columns, separated by commas: names of columns, and the
+    /// sets default, codes, names, location, match, practices, distances, reasons, attributes,
+    /// sources and all. LAYER, LAYER.name and LAYER.code add the area of a layer by residence, its
+    /// name and its national code.
     #[arg(
         long,
         value_name = "SET|NAME,…",
@@ -73,8 +73,8 @@ pub(super) struct BatchArguments {
     /// Compression of the output; by default, the extension of OUT (.gz, .zst) determines it.
     #[arg(long, value_enum)]
     compress: Option<CompressionArgument>,
-    /// Output of an earlier run, as CSV, TSV or NDJSON, to compare with: the summary says how many rows
-    /// changed their community and why, and four columns are added.
+    /// Output of an earlier run (CSV, TSV or NDJSON) to compare with this run: the summary states
+    /// for how many rows the community changed, and why, and four columns are added.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "no_header"])]
     previous: Option<PathBuf>,
     /// Column that identifies each row in both files; the first column by default.

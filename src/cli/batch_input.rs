@@ -34,11 +34,11 @@ pub(super) struct InputArguments {
     /// Sheet of a workbook: its name or number; the first visible sheet by default.
     #[arg(long, value_name = "NAME|NUMBER")]
     sheet: Option<String>,
-    /// Number of lines above the header row. By default, titles and blank lines above it are
-    /// detected. They are copied to the output.
+    /// Number of lines above the header row. By default, titles and blank lines above the header
+    /// row are detected. These lines are copied to the output.
     #[arg(long, value_name = "N")]
     skip_lines: Option<usize>,
-    /// The file has no header row: give the columns by their numbers, such as --postcode-column 2.
+    /// The file has no header row: specify columns by number, such as --postcode-column 2.
     #[arg(long)]
     no_header: bool,
     /// Column of postcodes; by default, it is detected by its name.
@@ -63,8 +63,8 @@ pub(super) struct InputArguments {
     /// detected by its name if there are no postcodes and no coordinates.
     #[arg(long, value_name = "NAME")]
     area_column: Option<String>,
-    /// Layer of the statistical areas in that column; by default, the name of the column shows it, or
-    /// each code may be of any layer of statistical areas.
+    /// Layer of the statistical areas in that column; by default, the layer in the name of the
+    /// column or, if the name shows no layer, any layer of statistical areas.
     #[arg(long, value_name = "LAYER")]
     area_layer: Option<String>,
     /// Column of UPRNs, instead of postcodes; needs --uprn-table. By default, it is detected by its name

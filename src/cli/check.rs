@@ -21,8 +21,9 @@ const FINDINGS_SHOWN_MAX: usize = 20;
 pub(super) struct CheckArguments {
     /// Folder of the dataset; the embedded dataset by default.
     dataset: Option<PathBuf>,
-    /// Folder of the previous dataset. It is an error if a table has lost more than 2% of its rows, or
-    /// if a postcode that was located no longer is (unless it was terminated).
+    /// Folder of the previous dataset. The check reports an error if a table has lost more than 2%
+    /// of its rows, or if a postcode that was located is no longer located (unless it was
+    /// terminated).
     #[arg(long, value_name = "DIR")]
     previous: Option<PathBuf>,
     /// Instead, compare the date of each source with how often its publisher publishes it, and name

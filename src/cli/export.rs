@@ -77,8 +77,8 @@ struct OutputArguments {
     #[arg(long, value_name = "OUT")]
     practices: Option<PathBuf>,
     /// Layer whose areas do not overlap, such as statistical areas, and file for the look-up table
-    /// from each of its areas to those of every other layer: OUT.parquet or OUT.csv. The option can
-    /// be repeated.
+    /// from each area of this layer to the areas of every other layer: OUT.parquet or OUT.csv. The
+    /// option can be repeated.
     #[arg(long, num_args = 2, value_names = ["LAYER", "OUT"])]
     areas_of: Vec<String>,
     /// File for boundaries: OUT.gpkg (GeoPackage), OUT.parquet (GeoParquet), OUT.zip (Shapefiles) or
@@ -93,8 +93,8 @@ struct OutputArguments {
     /// answer in the browser, from any web host.
     #[arg(long = "static", value_name = "DIR")]
     static_site: Option<PathBuf>,
-    /// File for the patients by where they are registered and where they live, if the dataset has the
-    /// published registrations of practices: OUT.csv, OUT.xlsx or OUT.json.
+    /// File for the number of patients by where they are registered and where they live, if the
+    /// dataset has the published registrations of practices: OUT.csv, OUT.xlsx or OUT.json.
     #[arg(long, value_name = "OUT")]
     flows: Option<PathBuf>,
 }

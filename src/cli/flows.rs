@@ -65,20 +65,21 @@ pub(super) struct FlowOptions {
     /// Layer in which patients are registered and live; the main layer of communities by default.
     #[arg(long, value_name = "LAYER", conflicts_with_all = ["registered", "resident"])]
     layer: Option<String>,
-    /// Layer in which patients are registered: one to whose areas practices belong, or that of the
-    /// practices.
+    /// Layer in which patients are registered: a layer to whose areas practices belong, or the
+    /// layer of the practices.
     #[arg(long, value_name = "LAYER")]
     registered: Option<String>,
-    /// Layer in which patients live: one whose areas do not overlap.
+    /// Layer in which patients live: a layer whose areas do not overlap.
     #[arg(long, value_name = "LAYER")]
     resident: Option<String>,
     /// Small number suppression: below:N, below:N-round:M or none. With below:8, counts from 1 to 7
-    /// are hidden, and others as well if a hidden count could be computed from them.
+    /// are hidden, and so are other counts from which a hidden count could be computed.
     #[arg(long, value_name = "RULE", default_value = "below:8")]
     suppress: SuppressionRule,
-    /// Table in OUT.csv: a row for each pair of areas; a row for each area of registration and a column
-    /// for each area of residence; or, for each area, the patients who are registered, resident and
-    /// both, and the ratio of registered to resident.
+    /// Table in OUT.csv. long: a row for each pair of areas. matrix: a row for each area of
+    /// registration and a column for each area of residence. areas: for each area, the number of
+    /// patients who are registered in it, who live in it and who do both, and the ratio of
+    /// registered to resident patients.
     #[arg(long, value_enum, default_value = "long")]
     table: TableArgument,
 }

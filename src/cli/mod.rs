@@ -56,18 +56,18 @@ enum CliCommand {
     /// Look up one place, or many from standard input.
     #[command(
         arg_required_else_help = true,
-        after_help = "Example:\n  catchment locate - --practice A82033    # type the postcode, then Enter and Ctrl+D\n  catchment locate --json - < postcodes.txt\n  catchment locate LA18 4DB\n\nA postcode on the command line stays in the shell's history, and other users of the machine can see it in the process list. For a patient's postcode use `catchment locate -`.\n\nExit status: 0 success, 2 usage error or dataset not loaded, 3 at least one look-up failed."
+        after_help = "Example:\n  catchment locate - --practice A82033    # type the postcode, then Enter and Ctrl+D\n  catchment locate --json - < postcodes.txt\n  catchment locate LA18 4DB\n\nA postcode on the command line stays in the shell's history, and other users of the machine can see it in the process list. For a patient's postcode, use `catchment locate -`.\n\nExit status: 0 success, 2 usage error or dataset not loaded, 3 at least one look-up failed."
     )]
     Locate(locate::LocateArguments),
     /// Look up every row of a file: CSV, TSV or NDJSON (also compressed with gzip or zstd),
     /// Parquet, or an Arrow stream.
     #[command(
-        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  catchment batch patients.xlsx -o answered.xlsx --sheet Patients\n  zcat patients.csv.gz | catchment batch - --columns practice_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
+        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each new column.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  catchment batch patients.xlsx -o answered.xlsx --sheet Patients\n  zcat patients.csv.gz | catchment batch - --columns practice_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
     )]
     Batch(Box<batch::BatchArguments>),
     /// Count the patients of a file by where they are registered and where they live.
     #[command(
-        after_help = "Reads the files that `catchment batch` reads. Every row is counted once, by the area of the practice and the area of the home. Small numbers are hidden by default, and others with them, so that no hidden number can be computed; docs/users/flows.md describes the tables.\n\nExample:\n  catchment flows patients.csv\n  catchment flows patients.xlsx -o flows.xlsx\n  catchment flows patients.csv -o flows.csv --table matrix --resident council\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read and were not counted."
+        after_help = "Accepts the same input files as `catchment batch`. Every row is counted once, by the area of the practice and the area of the home. By default, small numbers are hidden, and so are other numbers from which they could be computed; docs/users/flows.md describes the tables.\n\nExample:\n  catchment flows patients.csv\n  catchment flows patients.xlsx -o flows.xlsx\n  catchment flows patients.csv -o flows.csv --table matrix --resident council\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read and were not counted."
     )]
     Flows(Box<flows::FlowsArguments>),
     /// Build a dataset from published files, or propose a configuration for such files.

@@ -17,7 +17,7 @@ const PROGRAM: &str = "catchment";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CompletionsArguments {
-    /// Shell that reads the completions.
+    /// Shell for which to print the completions.
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -115,7 +115,7 @@ pub(in crate::cli) struct ServeArguments {
         value_parser = clap::value_parser!(u64).range(1..))]
     request_timeout: u64,
     /// Disconnect a client that reads a response more slowly than 1,000 bytes a second for this
-    /// long.
+    /// time.
     #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().write_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     write_timeout: u64,
@@ -156,7 +156,7 @@ pub(in crate::cli) struct ServeArguments {
     #[arg(long, value_name = "N")]
     batch_threads: Option<NonZeroUsize>,
     /// Abort a batch that transfers less than 1,000 bytes a second, in both directions together,
-    /// for this long.
+    /// for this time.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().stall_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_stall_timeout: u64,
