@@ -607,7 +607,7 @@ fn add_registration_lines(
 /// text is empty if the source states no basis.
 fn basis_text(steps: &[&PracticeSuccession]) -> String {
     if steps.iter().any(|step| step.is_by_place_alone()) {
-        return ", by place alone".into();
+        return ", only by place".into();
     }
     let mut words: Vec<&str> = Vec::new();
     for evidence in steps.iter().flat_map(|step| &step.basis) {

@@ -433,8 +433,7 @@ impl AdmissionControl {
         match error {
             AcquireError::Full => {
                 self.rejections.busy.fetch_add(1, Ordering::Relaxed);
-                let detail =
-                    "too many requests are in progress; wait for the time in Retry-After before you try again";
+                let detail = "too many requests are in progress; wait for the time in Retry-After before you try again";
                 Problem::busy(detail, retry_after_s)
             }
             AcquireError::ClientFull => {

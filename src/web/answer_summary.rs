@@ -568,7 +568,7 @@ pub(super) fn taken_to_be(index: &Index, area: &Area) -> Markup {
     html! {
         @if let Some((entry, other)) = entry.zip(other) {
             @let (noun, other) = (words::full_noun(entry), words::full_noun(other));
-            p.nhsuk-body-s { "We take the " (noun) " to be the " (other) ": its practices are those of the " (other) ", because no list of the " (noun) "’s practices has been published." }
+            p.nhsuk-body-s { "We treat the " (noun) " as identical to the " (other) ": its practices are those of the " (other) ", because no list of the " (noun) "’s practices has been published." }
         }
     }
 }

@@ -22,7 +22,10 @@ const MEANINGS: [(&str, &str); 41] = [
         "Code for another country or a special case, not a place",
     ),
     ("no_location", "Postcode without a position, such as BFPO"),
-    ("unknown_postcode", "The directory does not have this postcode"),
+    (
+        "unknown_postcode",
+        "The directory does not have this postcode",
+    ),
     ("unknown_area", "No such statistical area"),
     ("unknown_uprn", "No such address in the table of UPRNs"),
     (

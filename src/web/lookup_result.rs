@@ -162,7 +162,7 @@ fn data_dates(index: &Index, result: &LookupResult<'_>) -> Markup {
 
 fn after_data_sentence(index: &Index, date: Date) -> String {
     if date > today_in_london() {
-        return "This date is in the future. The answer is from what is known now, and it may change before then.".into();
+        return "This date is in the future. The answer is based on what is known now, and may change before that date.".into();
     }
     let newest = format::date(index.manifest().newest_source());
     format!(

@@ -15,7 +15,7 @@ use catchment_core::index::Index;
 pub(super) fn succession_basis(steps: &[&PracticeSuccession]) -> Option<String> {
     if steps.iter().any(|step| step.is_by_place_alone()) {
         return Some(
-            "We work this out by place alone: the practices shared a building or a place, and no page or list that we know confirms it. Check with the practice."
+            "The only evidence for this is the place: the practices shared a building or a place, and no page or list that we know confirms it. Check with the practice."
                 .into(),
         );
     }
@@ -25,7 +25,7 @@ pub(super) fn succession_basis(steps: &[&PracticeSuccession]) -> Option<String> 
     evidence.dedup();
     if evidence.contains(&SuccessionEvidence::PageInPart) {
         return Some(
-            "A published page says this of some of its patients. Others may have moved elsewhere, so check with the practice."
+            "According to a published page, this is true for some of its patients. Other patients may have moved to a different practice, so check with the practice."
                 .into(),
         );
     }
@@ -135,7 +135,7 @@ pub(super) fn evidence_words(step: &PracticeSuccession) -> Option<String> {
             SuccessionEvidence::ListTransfer => "sizes of the lists",
             SuccessionEvidence::OdsBranchList => "NHS list of branches",
             SuccessionEvidence::Place if step.is_by_place_alone() => {
-                "place alone, which nothing else confirms"
+                "only the place, which nothing else confirms"
             }
             SuccessionEvidence::Place => "place",
         })
@@ -168,7 +168,7 @@ mod tests {
         let (page, place) = (step(&[Page]), step(&[Place]));
         assert_eq!(text(&[]), "");
         assert_eq!(text(&[&page]), "We know this from a published page.");
-        assert!(text(&[&page, &place]).contains("by place alone"));
+        assert!(text(&[&page, &place]).contains("only evidence"));
         let both = step(&[Place, ListTransfer]);
         assert_eq!(
             text(&[&page, &both]),

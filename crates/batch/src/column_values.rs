@@ -76,7 +76,9 @@ impl OutputColumn {
             OutputColumn::Agreement => "the row is bad",
             OutputColumn::Reason => "no result is missing",
             OutputColumn::ResidenceReason => "this area is known, or only practices are looked up",
-            OutputColumn::RegistrationReason => "this area is known, or the file has no practice codes",
+            OutputColumn::RegistrationReason => {
+                "this area is known, or the file has no practice codes"
+            }
             OutputColumn::GroupsReason => "the groups are known",
             OutputColumn::Notes => "there is no note",
             OutputColumn::Groups(_, text) | OutputColumn::Residence(_, text, _) => match text {

@@ -137,7 +137,7 @@ impl<R: Read> BatchInput<R> {
             BatchFormat::Csv => detect_csv_header(&text, request),
             BatchFormat::Ndjson => detect_ndjson_header(&text, has_ended, request),
             BatchFormat::Parquet | BatchFormat::Arrow | BatchFormat::Xlsx | BatchFormat::Xlsm => {
-                let what = "its first bytes are not those of that format".into();
+                let what = "its first bytes do not match that format".into();
                 return Err(TabularError::Unreadable { format, what }.into());
             }
         };

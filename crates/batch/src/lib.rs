@@ -347,7 +347,7 @@ pub enum BatchError {
     AmbiguousLocation,
     /// The column with the keys of rows also has another role.
     #[error(
-        "the {} column cannot be the key: name a column that identifies each row with --key", role.as_str()
+        "the {} column cannot be the key: use --key to specify a column that identifies each row", role.as_str()
     )]
     UnsuitableKey {
         /// The other role of the column.
@@ -369,7 +369,7 @@ pub enum BatchError {
     },
     /// The answers of a previous run have too many rows for the available memory.
     #[error(
-        "it has more than {rows_max} rows, which is the limit for the available memory: compare a part of the rows"
+        "it has more than {rows_max} rows, which is the limit for the available memory: compare only part of the rows"
     )]
     PreviousTooLong {
         /// The maximum number of rows.

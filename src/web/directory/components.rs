@@ -84,7 +84,7 @@ pub(super) fn successor_links(context: &PageContext<'_>, code: OdsCode) -> Optio
         @for (index, succession) in successions.iter().enumerate() {
             @if index > 0 { @if index == last { " and " } @else { ", " } }
             (context.practice_link(succession.successor))
-            @if succession.is_by_place_alone() { " (we work this out by place alone)" }
+            @if succession.is_by_place_alone() { " (the only evidence is the place)" }
         }
     })
 }

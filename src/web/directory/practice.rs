@@ -358,7 +358,7 @@ fn area_items(context: &PageContext<'_>, layer: Layer, found: &LayerResult<'_>) 
             .map(|found| {
                 html! {
                     (context.area_link(found.area)) " (" (layer_noun(context.index, layer)) ")"
-                    @if found.basis == Basis::Network { ": we take the team to be the network" }
+                    @if found.basis == Basis::Network { ": we treat the team as identical to the network" }
                 }
             })
             .collect(),

@@ -413,7 +413,7 @@ fn closed_practices_and_their_successors_link_to_each_other() {
         let areas = "Everyone registered with that practice belongs to these areas:";
         assert!(text.contains(areas), "{from}");
         let is_by_place_alone = step["basis"] == "place";
-        assert_eq!(text.contains("by place alone"), is_by_place_alone, "{from}");
+        assert_eq!(text.contains("only evidence"), is_by_place_alone, "{from}");
     }
     // On its last day, the practice was open and had its own patients.
     let (_, king_street) = visit("/practices/P81064?as_of=2018-06-30", 200);

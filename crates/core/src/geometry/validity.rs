@@ -58,7 +58,7 @@ impl TopologyError {
             TopologyError::RingsShareAnEdge => "two rings share part of an edge",
             TopologyError::HolesOverlap => "two holes overlap",
             TopologyError::InteriorIsDisconnected => {
-                "its holes cut it into separate parts; each part should be a polygon of its own"
+                "its holes cut it into separate parts; each part should be a separate polygon"
             }
             TopologyError::PartsOverlap => "its parts overlap",
             TopologyError::PartsShareAnEdge => "its parts share an edge",

@@ -158,7 +158,7 @@ impl BuildConfig {
                 |others: &[LayerConfig]| others.iter().any(|other| other.id == layer.id);
             if is_repeated(&self.layers[..index]) {
                 errors.push(format!(
-                    "layer `{}` is listed twice; each layer has an id of its own",
+                    "layer `{}` is listed twice; each layer must have its own id",
                     layer.id
                 ));
             }
@@ -197,7 +197,7 @@ impl BuildConfig {
         let has_file_keys = layer.repair || layer.crs.is_some();
         if has_file_keys && !layer.methods.iter().any(reads_polygons) {
             errors.push(format!(
-                "layer `{id}`: `repair` and `crs` are about polygon files, but none of its methods \
+                "layer `{id}`: `repair` and `crs` apply to polygon files, but none of its methods \
                  is `polygons`"
             ));
         }

@@ -271,7 +271,7 @@ fn ensure_like_previous(previous: &Path, current: &Path) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "the dataset lacks data of the previous dataset {}; if this is right, build without \
+        "the dataset lacks data of the previous dataset {}; if this is intended, build without \
          --previous:\n  {}",
         previous.display(),
         comparison.summary()

@@ -243,8 +243,8 @@ pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
         (
             respelt,
             [
-                "code of a statistical area in lower case or with spaces was read as capitals",
-                "codes of statistical areas in lower case or with spaces were read as capitals",
+                "code of a statistical area in lower case or with spaces was read as capital letters without spaces",
+                "codes of statistical areas in lower case or with spaces were read as capital letters without spaces",
             ],
         ),
     ] {

@@ -22,7 +22,7 @@ pub(super) fn check_dates(config: &BuildConfig, works: &[SourceEntry]) -> Result
         if !dates.iter().any(|date| as_of.includes(*date)) {
             let known: Vec<String> = dates.iter().map(ToString::to_string).collect();
             bail!(
-                "{table}: data_as_of `{as_of}` is the date of no source; the sources have the \
+                "{table}: data_as_of `{as_of}` is not the date of any source; the sources have the \
                  dates {}",
                 known.join(", ")
             );
@@ -50,7 +50,7 @@ mod tests {
         let error = check_dates(&config, &works).expect_err("another date");
         assert_eq!(
             error.to_string(),
-            "[postcodes]: data_as_of `2025-12` is the date of no source; the sources have the \
+            "[postcodes]: data_as_of `2025-12` is not the date of any source; the sources have the \
              dates 2025-11-30"
         );
         works[0].as_of = None;

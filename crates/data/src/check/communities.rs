@@ -104,7 +104,7 @@ fn check_disagreements(index: &Index, day: Date, findings: &mut Vec<Finding>) {
             continue;
         };
         let message = format!(
-            "`{code}` is in `{}`, but {disagreement}; this is so for {} of its {} live postcodes",
+            "`{code}` is in `{}`, but {disagreement}; this is the case for {} of its {} live postcodes",
             found.community, found.disagreeing, found.count
         );
         let finding = Finding::warning("layers_disagree", message);

@@ -46,7 +46,7 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     findings.extend(postcodes_finding(
         index,
         "statistical_area_by_polygon",
-        "have the statistical area around their position, because the publisher's look-up has that \
+        "have the statistical area that contains their position, because the publisher's look-up has that \
          of an earlier use of the postcode",
         |entry| index.postcode_codes(entry).is_statistical_area_by_polygon,
     ));

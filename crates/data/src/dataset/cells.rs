@@ -71,7 +71,7 @@ pub(crate) fn termination(
             Some(termination) => Ok(Some(termination)),
             None => blank_for(
                 ended_by,
-                "must be a later month than that of the column before",
+                "must be a later month than the month in the previous column",
             ),
         },
         (None, ..) => blank_for(

@@ -129,9 +129,9 @@ fn probable_reason(crs: Crs, (x, y): (f64, f64)) -> Option<&'static str> {
         Crs::LonLat if is_lonlat_inside(-x, y) => {
             Some("the longitude has probably lost its minus sign")
         }
-        Crs::BritishGrid if is_lonlat_inside(x, y) || is_lonlat_inside(y, x) => Some(
-            "these are probably degrees, not metres; is its coordinate reference system correct?",
-        ),
+        Crs::BritishGrid if is_lonlat_inside(x, y) || is_lonlat_inside(y, x) => {
+            Some("these are probably degrees, not metres; check its coordinate reference system")
+        }
         Crs::BritishGrid if is_position_inside((x * 1e3, y * 1e3)) => {
             Some("these are probably kilometres, not metres")
         }

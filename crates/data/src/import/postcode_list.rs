@@ -135,8 +135,8 @@ mod tests {
             ),
             (
                 "terminated,,,,,,,202205,202205,,",
-                "column `ended_by`: `202205` is not valid: must be a later month than that of the \
-                 column before",
+                "column `ended_by`: `202205` is not valid: must be a later month than the month \
+                 in the previous column",
             ),
             (
                 "terminated,,,,,,,202205,,,",

@@ -115,7 +115,7 @@ fn districts_named<'r>(
         if let [_, second, ..] = district.successors.as_slice() {
             bail!(
                 "{file}: `{}` has several successors, such as `{second}`, so the names of \
-                 statistical areas do not say which of them is in which: use the method `lookup`",
+                 statistical areas do not show which area belongs to which successor: use the method `lookup`",
                 district.code
             );
         }

@@ -88,7 +88,7 @@ fn ungrouped_remark(
         .collect();
     (!ungrouped.is_empty()).then(|| {
         format!(
-            "{}: {} with patients in no {}, so the patients count for no area: {}",
+            "{}: {} with patients in no {}, so these patients are not counted for any area: {}",
             context.layer,
             count_with_noun(ungrouped.len(), "practice", "practices"),
             method.by.noun(),
