@@ -550,7 +550,7 @@ impl ColumnList {
         for (fact, description) in [
             (
                 PracticeFact::Code,
-                "the practice responsible for the patients, after branch, closure and succession",
+                "the practice that is responsible for the patients on the as-of date, which may be the parent practice of a branch or the successor of a closed practice",
             ),
             (PracticeFact::Name, "the name of the practice in `practice`"),
             (
