@@ -268,8 +268,8 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?)
 }
 
-/// Exchanges two folders. Renames the old folder first, because no system call exchanges folders on
-/// this platform.
+/// Exchanges two folders. Renames the old folder first, because the crate `rustix` exchanges folders
+/// only on Linux.
 #[cfg(not(target_os = "linux"))]
 fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     let backup = old.with_extension("old");
