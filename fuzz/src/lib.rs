@@ -44,8 +44,7 @@ use catchment_data::import::polygons::PolygonImport;
 use catchment_data::import::{
     ImportError, SourceFiles, area_changes, area_history, catchments, code_point_open, ebranchs,
     epcn, epraccur, hierarchy, lookup, nhspd, ons_lookup, onspd, polygons, postcode_list,
-    practice_list, registrations, resilience_groups, source_list, succ,
-    uprns as uprn_lists,
+    practice_list, registrations, resilience_groups, source_list, succ, uprns as uprn_lists,
 };
 use catchment_data::uprns::UprnTable;
 

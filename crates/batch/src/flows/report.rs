@@ -118,8 +118,8 @@ pub(crate) fn summary_rows(flows: &PublishedFlows<'_>) -> Vec<Vec<SummaryValue>>
         vec![text(&flows.explanation(HIDDEN))],
     ];
     if !flows.rule().is_none() {
-        // The other counts of the summary are suppressed individually.
-        let warning = "The other counts of this sheet do not take part in this: do not publish them together with these tables.";
+        // Each of the other counts of a summary is suppressed by itself.
+        let warning = "The other counts of this sheet are not hidden in this way: do not publish them together with these tables.";
         rows.push(vec![text(warning)]);
     }
     if matrix_fits(flows) {

@@ -291,8 +291,8 @@ impl<'i> CountedLayer<'i> {
         self.only_area(hits.into_iter().map(|hit| hit.ordinal), row.is_some(), day)
     }
 
-    /// Returns the only one of the areas that is valid on a day. The area is not known if there are
-    /// several, because areas share the statistical area; or if there is none, but the layer may have
+    /// Returns the only one of the areas that is valid on a day. The area is not known if several areas
+    /// share the statistical area. If no area was found, the area is not known if the layer may have
     /// areas without a boundary.
     fn only_area(&self, areas: impl Iterator<Item = u32>, is_in_data: bool, day: Date) -> u32 {
         let mut areas = areas.filter(|ordinal| self.layer.version(*ordinal, day).is_some());
