@@ -32,6 +32,7 @@ mod provenance;
 mod record_index;
 mod sentence_case;
 mod source_date;
+mod source_frequency;
 mod statistical_area_code;
 mod status;
 mod suppression;
@@ -83,10 +84,11 @@ pub use provenance::Provenance;
 pub use record_index::RecordIndex;
 pub use sentence_case::sentence_case;
 pub use source_date::SourceDate;
+pub use source_frequency::SourceFrequency;
 pub use statistical_area_code::{
     InvalidStatisticalAreaCode, StatisticalAreaCode, StatisticalAreaLocator,
 };
 pub use status::LookupStatus;
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};
-pub use timeliness::{Edition, OverdueSource, SourceFrequency, SourceTimeliness};
+pub use timeliness::{Edition, OverdueSource, SourceTimeliness};
 pub use uprn::{InvalidUprn, Uprn};

@@ -14,19 +14,12 @@ use super::records::DatasetRecords;
 use crate::dataset::LayerKind;
 use crate::dataset::boundary::boundary_from_polygons;
 use crate::formats::Crs;
-use crate::import::area_changes::AreaChangeRecord;
+use crate::import::area_changes::{AreaChangeRecord, AreaChanges};
 use catchment_core::domain::{
     Area, Boundary, GroupMember, LayerRole, LineageRelation, LineageStep, Period,
 };
 use catchment_core::geometry::dissolve::dissolve;
 use catchment_core::geometry::rings::{Polygon, Ring};
-
-/// The changes of the configuration, and the name of their file.
-#[derive(Debug, Default)]
-pub(super) struct AreaChanges {
-    pub(super) file: String,
-    pub(super) rows: Vec<AreaChangeRecord>,
-}
 
 /// Checks that the layers of all changes exist, and that their areas can change.
 ///
@@ -387,10 +380,7 @@ mod tests {
 
     fn changes(rows: &str) -> AreaChanges {
         let text = format!("layer,date,area,successor,name,source\n{rows}");
-        AreaChanges {
-            file: "changes.csv".into(),
-            rows: area_changes::read("changes.csv", text.as_bytes()).expect("a table"),
-        }
+        area_changes::read("changes.csv", text.as_bytes()).expect("a table")
     }
 
     fn place() -> Layer {

@@ -11,7 +11,6 @@ use geo::{Centroid, Coord};
 use jiff::civil::Date;
 
 use super::BuildProgress;
-use super::area_changes::AreaChanges;
 use super::config::{
     self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
     PracticeFormat, SourcesConfig, SuccessionFile, SuccessionFormat, first_with_role,
@@ -22,7 +21,7 @@ use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
 use crate::dataset::manifest::SourceTable;
 use crate::dataset::{self, SourceEntry};
 use crate::formats::{Crs, PolygonFile};
-use crate::import::area_changes;
+use crate::import::area_changes::{self, AreaChanges};
 use crate::import::area_history::{self, AreaHistoryRecord};
 use crate::import::ebranchs::{self, BranchSurgery};
 use crate::import::onspd::{self, LsoaYear};
@@ -187,9 +186,8 @@ impl SourceData {
         }
         if let Some(changes) = &config.changes {
             let file = display_path(changes);
-            let rows = area_changes::read(&file, &sources.read_bytes(changes)?)?;
-            sources.report_rows(changes, "changes of areas", rows.len());
-            sources.changes = AreaChanges { file, rows };
+            sources.changes = area_changes::read(&file, &sources.read_bytes(changes)?)?;
+            sources.report_rows(changes, "changes of areas", sources.changes.rows.len());
         }
         Ok(sources)
     }

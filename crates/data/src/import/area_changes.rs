@@ -26,8 +26,15 @@ pub struct AreaChangeRecord {
 
 const COLUMN_NAMES: &[&str] = &["layer", "date", "area", "successor", "name", "source"];
 
-/// Reads every row, in order of date.
-pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaChangeRecord>, TableError> {
+/// The rows of a file, in order of date, and the name of the file for messages.
+#[derive(Debug, Clone, Default)]
+pub struct AreaChanges {
+    pub(crate) file: String,
+    pub(crate) rows: Vec<AreaChangeRecord>,
+}
+
+/// Reads every row.
+pub fn read(file: &str, bytes: &[u8]) -> Result<AreaChanges, TableError> {
     let table = CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, &["kind"])?;
     let mut rows = table.read(|row| {
         let text = |column| Ok::<_, TableError>(row.optional(column)?.map(str::to_string));
@@ -48,7 +55,10 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaChangeRecord>, TableErro
         })
     })?;
     rows.sort_by_key(|row| row.date);
-    Ok(rows)
+    Ok(AreaChanges {
+        file: file.to_string(),
+        rows,
+    })
 }
 
 #[cfg(test)]
@@ -62,7 +72,7 @@ mod tests {
         let text = "layer,date,area,successor,name,source,kind\n\
             icc,2030-04-01,c,,,an order,\n\
             icc,2028-04-01,a,b,Bee,an order,unitary authority\n";
-        let rows = read("changes.csv", text.as_bytes()).expect("a table");
+        let rows = read("changes.csv", text.as_bytes()).expect("a table").rows;
         assert_eq!((rows[0].date, rows[0].line), (date(2028, 4, 1), 3));
         assert_eq!(rows[0].successor.as_deref(), Some("b"));
         assert_eq!(rows[0].kind.as_deref(), Some("unitary authority"));
