@@ -208,16 +208,16 @@ impl PolygonFile {
             ));
         };
         value.map(String::as_str).ok_or_else(|| {
-            let known = self.attribute_names();
+            let known = self.attribute_names(feature);
             self.error(feature, format!("no attribute `{attribute}`; {known}"))
         })
     }
 
-    /// Returns the names of the attributes that any feature of the file has, in words.
-    fn attribute_names(&self) -> String {
+    /// Returns the names of the attributes that a feature or any other of the file has, in words.
+    fn attribute_names(&self, feature: &PolygonFeature) -> String {
         /// The maximum number of attributes that are named.
         const NAMED_MAX: usize = 12;
-        let features = self.features.iter();
+        let features = self.features.iter().chain([feature]);
         let names: BTreeSet<&String> = features
             .flat_map(|feature| {
                 feature
