@@ -2,15 +2,12 @@
 //! builds, and each unusable input is reported.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
 
 /// The columns of the ONS Postcode Directory of August 2026.
 const ONSPD: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad26cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl26cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb26cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind,oac21ind,imd25ind";
@@ -56,11 +53,7 @@ impl PublishedFolder {
             )
             .file("lsoa.geojson", &lsoas("LSOA21CD", "LSOA21NM"))
             .file("lookup.csv", &lookup())
-            .archive(
-                "registrations.zip",
-                "gp-reg-pat-prac-lsoa-all.csv",
-                &registrations(),
-            )
+            .file("registrations.csv", &registrations())
     }
 
     fn path(&self) -> &Path {
@@ -71,16 +64,6 @@ impl PublishedFolder {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("in the folder")).expect("a folder");
         fs::write(path, text).expect("a file");
-        self
-    }
-
-    fn archive(self, name: &str, member: &str, text: &str) -> PublishedFolder {
-        let file = File::create(self.path().join(name)).expect("a file");
-        let mut writer = ZipWriter::new(file);
-        let options = SimpleFileOptions::default();
-        writer.start_file(member, options).expect("a member");
-        writer.write_all(text.as_bytes()).expect("a member");
-        writer.finish().expect("an archive");
         self
     }
 
@@ -341,7 +324,7 @@ fn a_folder_of_every_kind_of_file_becomes_a_dataset() {
         ("c.csv", "NHS ODS succ"),
         (".", "NHS ODS ePCN: networks and their practices"),
         (
-            "registrations.zip",
+            "registrations.csv",
             "NHS England, Patients Registered at a GP Practice, by LSOA of 2021",
         ),
         ("lsoa.geojson", "boundaries of LSOAs of 2021 (8 polygons)"),

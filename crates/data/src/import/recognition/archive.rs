@@ -144,3 +144,72 @@ fn choose(found: Vec<RecognisedFile>) -> Option<FileContent> {
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::super::rows::fixture;
+    use super::*;
+
+    fn content_of(files: &[(&str, &str)]) -> FileContent {
+        let mut source = fixture::archive("a.zip", files);
+        content(
+            Path::new("a.zip"),
+            &mut source.source_files,
+            date(2026, 11, 30),
+        )
+        .expect("an archive")
+    }
+
+    const REGISTRATIONS: &str = "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,PRACTICE_NAME,LSOA_CODE,SEX,NUMBER_OF_PATIENTS\nGP_PRAC_PAT_LIST,01JUL2026,A99001,SURGERY,";
+
+    #[test]
+    fn archives_are_recognised_by_their_tables() {
+        let of_2011 = format!("{REGISTRATIONS}E01012571,MALE,3\n");
+        let of_2021 = format!("{REGISTRATIONS}E01034001,FEMALE,3\n");
+        let both = content_of(&[("lsoa-female.csv", &of_2021), ("lsoa-male.csv", &of_2011)]);
+        let FileContent::Known(file) = both else {
+            panic!("{both:?}");
+        };
+        assert_eq!(file.kind, FileKind::Registrations(LsoaYear::Lsoa21));
+        assert_eq!(
+            file.newest.map(|date| date.to_string()).as_deref(),
+            Some("2026-07-01")
+        );
+        // Documents beside a table may be of any form.
+        let documents = [("codes.csv", "a,b\n1\n"), ("lsoa-all.csv", &of_2011)];
+        assert!(matches!(content_of(&documents), FileContent::Known(_)));
+        let catchments = [("A99001.geojson", "{}"), ("A99002_outer.geojson", "{}")];
+        let kind = FileKind::Catchments;
+        let expected = FileContent::Known(RecognisedFile { kind, newest: None });
+        assert_eq!(content_of(&catchments), expected);
+    }
+
+    #[test]
+    fn archives_of_something_else_are_unknown() {
+        for (files, expected) in [
+            (
+                &[("readme.txt", "x")][..],
+                "an archive without a CSV or polygon file",
+            ),
+            (
+                &[("a.geojson", "{}"), ("b.geojson", "{}")],
+                "an archive of several polygon files (a.geojson, b.geojson)",
+            ),
+            (
+                &[("list.csv", "GP,Team\nA99001,North\nA99002,North\n")],
+                "an archive with practices of 1 area",
+            ),
+            (
+                &[("xl/workbook.xml", "<sheets><sheet name=\"List\"/></sheets>")],
+                "a workbook without the sheets of ePCN",
+            ),
+        ] {
+            match content_of(files) {
+                FileContent::Unknown(reason) => assert!(reason.contains(expected), "{reason}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
