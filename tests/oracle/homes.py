@@ -80,7 +80,7 @@ role = "administrative"
 first_data = "2020-01-01"
 provenance = "official"
 [[layers.methods]]
-lookup = {{ file = "districts.csv", columns = {{ code = "lsoa21cd", area = "district" }} }}
+lookup = {{ file = "districts.csv", columns = {{ code = "lsoa21cd", area = "district", name = "name" }} }}
 """
 
 
@@ -124,8 +124,8 @@ def make(folder):
     write_geojson(folder / "zones.geojson", zones(6_150), "id")
     write_geojson(folder / "lsoas.geojson", lsoas(), "code")
     (folder / "build.toml").write_text(CONFIG)
-    districts = [(code, district_of(code)) for code in lsoas() if district_of(code)]
-    pd.DataFrame(districts, columns=["lsoa21cd", "district"]).to_csv(folder / "districts.csv", index=False)
+    districts = [(code, district_of(code), f"District {district_of(code)}") for code in lsoas() if district_of(code)]
+    pd.DataFrame(districts, columns=["lsoa21cd", "district", "name"]).to_csv(folder / "districts.csv", index=False)
 
     letters = "ABDEFGHJLN"
     names = [f"LA{outcode} {digit}{a}{b}" for outcode in (1, 2) for digit in "123" for a in letters for b in letters]
@@ -139,7 +139,8 @@ def make(folder):
     directory["status"] = "live"
     directory["introduced"] = "198001"
     directory["terminated"] = ""
-    directory["lsoa21cd"] = owner
+    # In this format, the column of the statistical area has this name, whatever its census.
+    directory["lsoa11cd"] = owner
     directory["sub_icb"] = ""
     # Some postcodes have no homes, and a home has a postcode that is not in the directory.
     directory.to_csv(folder / "postcodes.csv", index=False)
