@@ -391,19 +391,15 @@ impl AdmissionControl {
             RequestClass::LookUp => self
                 .acquire_body_permit(client_id, connection)
                 .map(|_guard| RequestPermit::Immediate { _guard }),
-            RequestClass::Search => self.enqueue(&self.search_permits, client_id),
-            RequestClass::Rendered if reads_body(route, request) => {
-                let guard = self.acquire_body_permit(client_id, connection);
-                guard.map(|guard| {
-                    RequestPermit::AfterBody(CpuPermit::new(&self.render_permits, client_id), guard)
-                })
+            RequestClass::Search | RequestClass::Rendered if reads_body(route, request) => {
+                self.permit_after_body(class, client_id, connection)
             }
+            RequestClass::Search => self.enqueue(&self.search_permits, client_id),
             RequestClass::Rendered => self.enqueue(&self.render_permits, client_id),
             RequestClass::TicketDownload => {
-                try_acquire_now(&self.download_permits, client_id).map(|_permit| {
-                    RequestPermit::Immediate {
-                        _guard: PermitGuard::Concurrency { _permit },
-                    }
+                let permit = try_acquire_now(&self.download_permits, client_id);
+                permit.map(|_permit| RequestPermit::Immediate {
+                    _guard: PermitGuard::Concurrency { _permit },
                 })
             }
         };
@@ -456,6 +452,23 @@ impl AdmissionControl {
             CpuPermit::new(semaphore, client_id),
             permit_request,
         ))
+    }
+
+    /// Acquires a permit to read a body. The handler acquires the CPU permit after it has read the
+    /// body.
+    fn permit_after_body(
+        &self,
+        class: RequestClass,
+        client_id: ClientId,
+        connection: Option<&Connection>,
+    ) -> Result<RequestPermit, AcquireError> {
+        let guard = self.acquire_body_permit(client_id, connection)?;
+        let cpu_permits = match class {
+            RequestClass::Search => &self.search_permits,
+            _ => &self.render_permits,
+        };
+        let cpu_permit = CpuPermit::new(cpu_permits, client_id);
+        Ok(RequestPermit::AfterBody(cpu_permit, guard))
     }
 
     /// Acquires a permit to read a body. If all permits are in use, a slow upload of another
@@ -632,7 +645,7 @@ fn try_acquire_now(
 /// Returns whether the handler of a look-up or a page reads the request body, which may arrive
 /// slowly. Batches have separate limits, and other handlers ignore the body.
 fn reads_body(route: Option<&str>, request: &Request) -> bool {
-    let accepts_body = matches!(route, Some("/" | "/api/v1/locate"));
+    let accepts_body = matches!(route, Some("/" | "/api/v1/locate" | "/postcodes"));
     accepts_body && request.method() == Method::POST && !request.body().is_end_stream()
 }
 
@@ -685,6 +698,8 @@ mod tests {
         assert!(matches!(permit, RequestPermit::Queued(..)));
         // A request with a form waits for the CPU permit after the form has been read.
         let permit = permit_for(Method::POST, "/", "/");
+        assert!(matches!(permit, RequestPermit::AfterBody(..)));
+        let permit = permit_for(Method::POST, "/postcodes", "/postcodes");
         assert!(matches!(permit, RequestPermit::AfterBody(..)));
     }
 

@@ -23,7 +23,7 @@ pub(super) async fn json_params(
     allowed: &[&'static str],
 ) -> Result<RequestParams, Problem> {
     expect_content_type(request.headers(), "application/json")?;
-    let bytes = read_body(request.into_body()).await?;
+    let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
     let object: JsonPairs = serde_json::from_slice(&bytes)
         .map_err(|_| Problem::bad_request("invalid_json", "the body must be a JSON object"))?;
     let names = object.0.iter().map(|(name, _)| name.as_str());
@@ -44,23 +44,22 @@ pub(super) async fn form_params(
     allowed: &[&'static str],
 ) -> Result<RequestParams, Problem> {
     expect_content_type(request.headers(), "application/x-www-form-urlencoded")?;
-    let bytes = read_body(request.into_body()).await?;
+    let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
     let pairs = form_urlencoded::parse(&bytes).into_owned();
     let non_empty = pairs.filter(|(_, value)| !value.trim().is_empty());
     Ok(RequestParams::new(non_empty, allowed)?)
 }
 
-async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
+/// Reads a body of at most `bytes_max` bytes.
+pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     // The lower bound of the size is `Content-Length`, so a body that is too large is not read at
     // all.
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(Problem::too_large(BODY_BYTES_MAX as u64));
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(Problem::too_large(bytes_max as u64));
     }
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::too_large(BODY_BYTES_MAX as u64))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large(bytes_max as u64)),
         Err(_) => Err(Problem::bad_request(
             "incomplete_upload",
             "the request body was truncated",

@@ -42,7 +42,7 @@ mod widget;
 
 use std::sync::Arc;
 
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ use crate::ops::dataset_store::{DatasetStore, LoadedDatasets};
 use batch::BatchJobs;
 use catchment_core::index::Index;
 use catchment_tiles::basemap::Basemap;
+use compat::OutcodeCache;
 use middleware::{GuardLayer, RoutePolicy};
 use pages::page_cache::PageCache;
 use problem::Problem;
@@ -65,6 +66,7 @@ pub(crate) use areas::area_detail;
 pub use base_url::{InvalidPublicUrl, PublicUrl};
 pub(crate) use batch::AUDIT_TARGET;
 pub use batch::BatchLimits;
+pub use compat::CompatLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
 pub use limits::ServerLimits;
 pub(crate) use practices::practice_detail;
@@ -95,6 +97,9 @@ pub struct App {
     /// The background map under the areas on interactive maps, if the operator has configured a
     /// basemap.
     basemap: Option<Arc<Basemap>>,
+    /// The limits of the routes of postcodes.io; `None` if these routes are turned off.
+    compat: Option<CompatLimits>,
+    outcode_cache: Arc<OutcodeCache>,
 }
 
 impl App {
@@ -119,6 +124,8 @@ impl App {
             accessibility: Arc::default(),
             source_ages: SourceAgeLimits::default(),
             basemap: None,
+            compat: Some(CompatLimits::default()),
+            outcode_cache: Arc::default(),
         }
     }
 
@@ -174,6 +181,11 @@ impl App {
     pub fn with_basemap(self, basemap: Option<Basemap>) -> App {
         let basemap = basemap.map(Arc::new);
         App { basemap, ..self }
+    }
+
+    /// Sets the limits of the routes of postcodes.io; `None` turns these routes off.
+    pub fn with_compat(self, compat: Option<CompatLimits>) -> App {
+        App { compat, ..self }
     }
 
     fn guard(&self, policy: RoutePolicy) -> GuardLayer {
@@ -273,6 +285,14 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/batch/{ticket}", get(batch::download))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(middleware::API_ROUTES));
+    let compat = match &app.compat {
+        Some(_) => compat_routes(),
+        None => Router::new(),
+    };
+    let compat = compat
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(app.guard(middleware::API_ROUTES))
+        .layer(map_response(compat::problem_to_client_error));
     let pages = if cfg!(feature = "web") {
         page_routes()
     } else {
@@ -307,9 +327,52 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(api)
         .merge(batch_api)
+        .merge(compat)
         .merge(batch_pages)
         .merge(pages)
         .with_state(app)
+}
+
+/// Returns the routes of postcodes.io.
+fn compat_routes() -> Router<App> {
+    Router::new()
+        .route(
+            "/postcodes",
+            get(compat::postcodes::search).post(compat::bulk::post),
+        )
+        .route("/postcodes/{postcode}", get(compat::postcodes::postcode))
+        .route(
+            "/postcodes/{postcode}/validate",
+            get(compat::postcodes::validate),
+        )
+        .route(
+            "/postcodes/{postcode}/autocomplete",
+            get(compat::postcodes::autocomplete),
+        )
+        .route(
+            "/postcodes/{postcode}/nearest",
+            get(compat::postcodes::nearest),
+        )
+        .route(
+            "/postcodes/lon/{longitude}/lat/{latitude}",
+            get(compat::postcodes::at_lon_lat),
+        )
+        .route(
+            "/postcodes/lat/{latitude}/lon/{longitude}",
+            get(compat::postcodes::at_lat_lon),
+        )
+        .route("/random/postcodes", get(compat::postcodes::random))
+        .route("/outcodes", get(compat::outcodes::search))
+        .route("/outcodes/{outcode}", get(compat::outcodes::outcode))
+        .route(
+            "/outcodes/{outcode}/nearest",
+            get(compat::outcodes::nearest),
+        )
+        .route(
+            "/terminated_postcodes/{postcode}",
+            get(compat::postcodes::terminated),
+        )
+        .route("/ping", get(compat::postcodes::ping))
 }
 
 /// Returns the routes of the pages, except the batch page. The pages require the feature `web`.

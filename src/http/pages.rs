@@ -21,7 +21,6 @@ use maud::Markup;
 
 use super::App;
 use super::admission::CpuPermit;
-use super::admission::fair_semaphore::AcquireError;
 use super::base_url::BaseUrl;
 use super::cached_response::immutable_response;
 use super::conditional::{CACHE_FIVE_MINUTES, cacheable_response};
@@ -92,13 +91,7 @@ pub(super) async fn post_home(
     // The permit is acquired after the form has been read, so that a slow upload does not use a CPU
     // permit.
     if let Some(cpu_permit) = &cpu_permit {
-        let acquired = tokio::time::timeout(
-            app.admission_control.cpu_permit_timeout(),
-            cpu_permit.acquire(),
-        )
-        .await;
-        let acquired = acquired.unwrap_or(Err(AcquireError::Full));
-        acquired.map_err(|error| app.admission_control.reject(error))?;
+        app.admission_control.acquire_cpu_permit(cpu_permit).await?;
     }
     let request = LocateRequest::from_params(&params);
     let selection = DatasetSelection {

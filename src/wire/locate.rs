@@ -87,7 +87,8 @@ impl<'i> LocateBody<'i> {
         json.into_bytes()
     }
 
-    fn write(&self, json: &mut JsonWriter) {
+    /// Appends the response to other JSON.
+    pub(crate) fn write(&self, json: &mut JsonWriter) {
         let answer = &self.answer;
         json.raw("{\"status\":");
         json.string(answer.status.as_str());

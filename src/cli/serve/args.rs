@@ -14,8 +14,8 @@ use jiff::civil::Date;
 use tracing::Level;
 
 use crate::http::{
-    AccessConfig, AccessibilityDetails, BatchLimits, EmbedOrigin, IpNetwork, IpRateLimit,
-    PublicUrl, ServerLimits, SourceAgeMax,
+    AccessConfig, AccessibilityDetails, BatchLimits, CompatLimits, EmbedOrigin, IpNetwork,
+    IpRateLimit, PublicUrl, ServerLimits, SourceAgeMax,
 };
 use crate::ops::keys::{KeyStore, Scope};
 use crate::ops::rate::{InvalidRate, Rate, RateUnit};
@@ -71,6 +71,14 @@ pub(in crate::cli) struct ServeArguments {
     /// Date on which the organisation last reviewed the accessibility statement.
     #[arg(long, value_name = "YYYY-MM-DD")]
     accessibility_reviewed: Option<Date>,
+    /// Turn the routes of postcodes.io off (/postcodes, /outcodes, /random, /terminated_postcodes,
+    /// /ping); see docs/users/compat.md.
+    #[arg(long)]
+    no_compat: bool,
+    /// Maximum number of postcodes or locations in one request to POST /postcodes, 1 to 1000.
+    #[arg(long, value_name = "N", default_value_t = CompatLimits::default().bulk_items_max,
+        value_parser = bulk_items)]
+    compat_max_items: usize,
     /// API key file, written by `catchment keys`; reloaded when it changes.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
@@ -240,6 +248,13 @@ impl ServeArguments {
         }
     }
 
+    pub(super) fn compat(&self) -> Option<CompatLimits> {
+        let limits = CompatLimits {
+            bulk_items_max: self.compat_max_items,
+        };
+        (!self.no_compat).then_some(limits)
+    }
+
     pub(super) fn basemap(&self) -> Result<Option<Basemap>> {
         let Some(path) = &self.basemap else {
             return Ok(None);
@@ -352,6 +367,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("expected a whole number, 1 or more".into()),
+    }
+}
+
+fn bulk_items(text: &str) -> Result<usize, String> {
+    let max = CompatLimits::BULK_ITEMS_LIMIT;
+    match text.parse() {
+        Ok(number) if (1..=max).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from 1 to {max}")),
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         .with_batch_limits(arguments.batch_limits())
         .with_access(access, &limits)
         .with_basemap(basemap)
+        .with_compat(arguments.compat())
         .with_public_url(arguments.public_url.clone())
         .with_accessibility(arguments.accessibility())
         .with_source_age_max(arguments.source_age_max.clone())

@@ -96,6 +96,15 @@ mod tests {
             "/api/v1/batch/1",
             TicketDownload,
         );
+        check("/ping", get(), "/ping", LookUp);
+        check("/postcodes/{postcode}", get(), "/postcodes/1", LookUp);
+        let validate = "/postcodes/{postcode}/validate";
+        check(validate, get(), "/postcodes/1/validate", LookUp);
+        let nearest = "/postcodes/{postcode}/nearest";
+        check(nearest, get(), "/postcodes/1/nearest", Search);
+        check("/postcodes", get(), "/postcodes?q=1", Search);
+        check("/postcodes", Method::POST, "/postcodes", Search);
+        check("/outcodes", get(), "/outcodes", Rendered);
         check("/anything/else", get(), "/anything/else", Rendered);
         assert_eq!(
             RequestClass::of(None, &get(), &Uri::from_static("/nowhere")),

@@ -8,7 +8,7 @@ pub(in crate::http) fn scope_of_route(template: &str) -> Option<Scope> {
     match noun.trim_start_matches('/').split('/').next()? {
         "batch" => Some(Scope::Batch),
         "locate" => Some(Scope::Locate),
-        "postcodes" => Some(Scope::Postcodes),
+        "postcodes" | "outcodes" | "random" | "terminated_postcodes" => Some(Scope::Postcodes),
         "areas" | "practices" | "groups" if template.ends_with("/postcodes") => {
             Some(Scope::Postcodes)
         }
@@ -20,7 +20,7 @@ pub(in crate::http) fn scope_of_route(template: &str) -> Option<Scope> {
         "" | "groups" | "partnerships" | "compare" | "embed" | "put-this-map-on-your-site" => {
             Some(Scope::Pages)
         }
-        // Health checks, API documents, the dataset's version and assets never require a key.
+        // Health checks, `/ping`, API documents, the dataset's version and assets never require a key.
         _ => None,
     }
 }

@@ -21,6 +21,8 @@ const JSON: &str = "application/json";
 const GEOJSON: &str = "application/geo+json";
 const CSV: &str = "text/csv";
 const BATCH: &str = "/api/v1/batch";
+/// The path of bulk requests of postcodes.io.
+const BULK: &str = "/postcodes";
 const TILESETS: &str = "/ogc/collections/{collection}/tiles";
 
 const REQUESTS: [Request; 35] = [
@@ -164,10 +166,91 @@ const REQUESTS: [Request; 35] = [
     ("get", "/openapi.json", "/openapi.json", JSON),
     ("get", "/health/live", "/health/live", JSON),
     ("get", "/health/ready", "/health/ready", JSON),
+    (
+        "get",
+        "/postcodes",
+        "/postcodes?q=LA18+4D&limit=1&strict",
+        JSON,
+    ),
+    ("post", BULK, "/postcodes?filter=postcode,icb", JSON),
+    (
+        "get",
+        "/postcodes/{postcode}",
+        "/postcodes/LA18%204DB?strict",
+        JSON,
+    ),
+    (
+        "get",
+        "/postcodes/{postcode}/validate",
+        "/postcodes/LA18%204DB/validate",
+        JSON,
+    ),
+    (
+        "get",
+        "/postcodes/{postcode}/autocomplete",
+        "/postcodes/LA18%204/autocomplete",
+        JSON,
+    ),
+    (
+        "get",
+        "/postcodes/{postcode}/nearest",
+        "/postcodes/LA18%204DB/nearest?limit=1&strict",
+        JSON,
+    ),
+    (
+        "get",
+        "/postcodes/lon/{longitude}/lat/{latitude}",
+        "/postcodes/lon/-3.27/lat/54.21?limit=1&strict",
+        JSON,
+    ),
+    (
+        "get",
+        "/postcodes/lat/{latitude}/lon/{longitude}",
+        "/postcodes/lat/54.21/lon/-3.27?limit=1&strict",
+        JSON,
+    ),
+    // Any other outward code would have a different example each time.
+    (
+        "get",
+        "/random/postcodes",
+        "/random/postcodes?outcode=EC1A",
+        JSON,
+    ),
+    (
+        "get",
+        "/outcodes",
+        "/outcodes?lon=-3.27&lat=54.21&limit=1",
+        JSON,
+    ),
+    ("get", "/outcodes/{outcode}", "/outcodes/LA18", JSON),
+    (
+        "get",
+        "/outcodes/{outcode}/nearest",
+        "/outcodes/LA18/nearest?limit=1",
+        JSON,
+    ),
+    (
+        "get",
+        "/terminated_postcodes/{postcode}",
+        "/terminated_postcodes/LA18%204BF",
+        JSON,
+    ),
+    ("get", "/ping", "/ping", JSON),
 ];
 
 /// The input of batches.
 const ROWS: &str = "postcode,gp_practice\nLA18 4DB,A82033\nLA9 6SA,A82608\n";
+
+/// The body of the bulk request.
+const POSTCODES: &str = "{\"postcodes\":[\"LA18 4DB\",\"LA18 4BF\"]}";
+
+/// Returns the media type and the text of the body of a `POST` request.
+fn body_of(path: &str) -> (&'static str, &'static str) {
+    match path {
+        BULK => (JSON, POSTCODES),
+        _ => (CSV, ROWS),
+    }
+}
 
 /// The origin of the service in examples.
 const ORIGIN: &str = "https://catchment.example.org";
@@ -230,7 +313,10 @@ fn example_of(request: &Request, feature: &str) -> Value {
         &SERVER.origin().replace(':', "%3A").replace('/', "%2F"),
     );
     let reply = match method {
-        "post" => SERVER.post(&sent, CSV, ROWS),
+        "post" => {
+            let (media_type, body) = body_of(path);
+            SERVER.post(&sent, media_type, body)
+        }
         _ => SERVER.get(&sent),
     };
     let reply = reply.expect(200);
@@ -247,7 +333,7 @@ fn example_of(request: &Request, feature: &str) -> Value {
         "media_type": media_type, "response": without_paths(response),
     });
     if method == "post" {
-        example["body"] = json!([CSV, ROWS]);
+        example["body"] = json!(body_of(path));
     }
     example
 }

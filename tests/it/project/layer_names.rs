@@ -57,6 +57,14 @@ const ALLOWED: [(&str, &str); 14] = [
         "columns for NHS organisations",
     ),
     (
+        "src/http/compat/postcode_fields.rs",
+        "fields for NHS organisations",
+    ),
+    (
+        "src/http/openapi/compat.json",
+        "fields for NHS organisations",
+    ),
+    (
         "src/http/openapi/locate.json",
         "fields for NHS organisations",
     ),
