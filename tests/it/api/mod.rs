@@ -8,5 +8,6 @@ mod http;
 pub(crate) mod ogc;
 mod ogc_tiles;
 mod postcode_search;
+mod postcodes_io;
 mod public_url;
 mod statistical_areas;

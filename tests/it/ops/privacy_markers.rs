@@ -265,6 +265,20 @@ fn request_lookups(marked_client: &mut MarkedClient) {
             }
         }
     }
+    for body in [
+        "{\"postcodes\":[\"LA14 2LQ\",\"LA1O 5DL\",\"Zq7Mark\"]}",
+        "{\"postcodes\":\"LA14 2LQ\"}",
+        "{\"Zq7Mark\":[\"LA14 2LQ\"]}",
+        "{\"geolocations\":[{\"longitude\":-3.2694711,\"latitude\":54.2097422}]}",
+        "{\"geolocations\":[{\"longitude\":-3.2694711,\"latitude\":54.2097422,\"limit\":\"Zq7Mark\"}]}",
+        "{\"geolocations\":[{\"longitude\":\"Zq7Mark\",\"latitude\":54.2097422}]}",
+        "[\"LA14 2LQ\"",
+    ] {
+        for kind in kinds {
+            let headers = [("content-type", kind)];
+            marked_client.request("POST", "/postcodes", &headers, Some(body));
+        }
+    }
     for key in [
         "Bearer catchment_c0ffee00Zq7Mark",
         "Basic WnE3TWFyazpMQTE4NERC",
