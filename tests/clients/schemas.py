@@ -91,6 +91,12 @@ REQUESTS = [
     ("/api/v1/practices", "/api/v1/practices"),
     ("/api/v1/practices/{ods_code}", "/api/v1/practices/A82004"),
     ("/tiles/{name}", "/tiles/style.json"),
+    ("/postcodes", "/postcodes?lon=-3.27&lat=54.2&wideSearch=true"),
+    ("/postcodes", "/postcodes?lon=0&lat=0"),
+    ("/postcodes/{postcode}", "/postcodes/LA18%204DB"),
+    ("/random/postcodes", "/random/postcodes"),
+    ("/outcodes", "/outcodes?lon=-3.27&lat=54.2&radius=25000"),
+    ("/terminated_postcodes/{postcode}", "/terminated_postcodes/LA1%201BZ"),
 ]
 _, areas = fetch("/api/v1/areas")
 for layer in areas["layers"]:
