@@ -125,7 +125,7 @@ def with_sql():
 def main():
     excel, excel_flows = with_excel()
     answered = sum(row[-4] != "" and row[-3] != "" for row in excel)
-    assert answered > len(excel) / 3, (answered, len(excel))
+    assert answered > len(excel) / 4, (answered, len(excel))
     assert len(excel_flows) > 30, excel_flows
     for name, (rows, flows) in {"Python": with_python(), "SQL": with_sql()}.items():
         assert len(rows) == len(excel), (name, len(rows), len(excel))

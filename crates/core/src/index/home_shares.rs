@@ -3,56 +3,10 @@
 use jiff::civil::Date;
 
 use super::answer::{AreaShare, PlaceShares, ShareUnit};
+use super::home_rows::HomeRow;
 use super::layer::LayerIndex;
 use super::{Index, IndexError};
-use crate::domain::{LayerKind, Period, Postcode, PostcodeHomes};
-
-/// The homes of the postcodes that are divided between the areas of one layer.
-#[derive(Debug, Default)]
-pub(super) struct HomeShares {
-    /// The postcodes, in order, each with the position of its first row in `rows`.
-    postcodes: Vec<(Postcode, u32)>,
-    /// The rows, in order of postcode.
-    rows: Vec<HomeRow>,
-}
-
-/// The homes of a postcode in an area.
-#[derive(Debug, Clone, Copy)]
-struct HomeRow {
-    /// The area's ordinal; `None` for homes in no area of the layer.
-    ordinal: Option<u32>,
-    homes: u32,
-    period: Period,
-}
-
-impl HomeShares {
-    fn add(&mut self, postcode: Postcode, row: HomeRow) {
-        if self
-            .postcodes
-            .last()
-            .is_none_or(|(last, _)| *last != postcode)
-        {
-            let start = u32::try_from(self.rows.len()).expect("fewer rows than 2^32");
-            self.postcodes.push((postcode, start));
-        }
-        self.rows.push(row);
-    }
-
-    /// Returns the rows of a postcode on a day.
-    fn rows_on(&self, postcode: Postcode, day: Date) -> impl Iterator<Item = &HomeRow> + Clone {
-        let found = self
-            .postcodes
-            .binary_search_by_key(&postcode, |(known, _)| *known);
-        let rows = found.ok().map(|position| {
-            let start = self.postcodes[position].1 as usize;
-            let next = self.postcodes.get(position + 1);
-            let end = next.map_or(self.rows.len(), |(_, start)| *start as usize);
-            &self.rows[start..end]
-        });
-        let rows = rows.unwrap_or_default().iter();
-        rows.filter(move |row| row.period.contains(day))
-    }
-}
+use crate::domain::{LayerKind, Postcode, PostcodeHomes};
 
 impl Index {
     /// Adds the homes of a dataset to its layers. Homes of layers that the dataset does not have are
@@ -82,7 +36,7 @@ impl Index {
                 homes: row.homes,
                 period: row.period,
             };
-            layer.home_shares.add(row.postcode, found);
+            layer.home_rows.add(row.postcode, found);
         }
         Ok(())
     }
@@ -90,7 +44,7 @@ impl Index {
     /// Returns whether the dataset has the homes of postcodes that are divided between areas.
     pub fn has_homes(&self) -> bool {
         let mut layers = self.layers.iter();
-        layers.any(|layer| !layer.home_shares.postcodes.is_empty())
+        layers.any(|layer| !layer.home_rows.is_empty())
     }
 }
 
@@ -109,7 +63,7 @@ impl LayerIndex {
         ordinal: u32,
         day: Date,
     ) -> Option<Box<PlaceShares<'_>>> {
-        let rows = self.home_shares.rows_on(postcode, day);
+        let rows = self.home_rows.rows_on(postcode, day);
         let total: u32 = rows.clone().map(|row| row.homes).sum();
         if total == 0 {
             return None;
@@ -139,7 +93,7 @@ mod tests {
     use super::super::answer::{AreaMatch, Locator, areas_of_layer};
     use super::super::test_dataset::{build, dataset, postcode, residence_query};
     use super::*;
-    use crate::domain::{Certainty, Dataset, layers};
+    use crate::domain::{Certainty, Dataset, Period, layers};
 
     fn homes(text: &str, area: Option<&str>, homes: u32) -> PostcodeHomes {
         PostcodeHomes {

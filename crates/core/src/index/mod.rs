@@ -20,6 +20,7 @@ mod directory;
 mod disagreement;
 mod facts;
 mod home_counts;
+mod home_rows;
 mod home_shares;
 mod land;
 mod layer;
