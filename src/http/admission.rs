@@ -313,8 +313,18 @@ impl AdmissionControl {
         self.limits.request_timeout / 2
     }
 
-    /// Returns whether the peer of a connection is a trusted proxy; `None` represents the peer of a
-    /// Unix socket.
+    /// Waits for the CPU permit of a request whose body has been read.
+    ///
+    /// # Errors
+    /// If no permit becomes free in time.
+    pub(super) async fn acquire_cpu_permit(&self, cpu_permit: &CpuPermit) -> Result<(), Problem> {
+        let acquired = tokio::time::timeout(self.cpu_permit_timeout(), cpu_permit.acquire()).await;
+        let acquired = acquired.unwrap_or(Err(AcquireError::Full));
+        acquired.map_err(|error| self.reject(error))
+    }
+
+    /// Returns whether the peer of a connection is a trusted proxy; `None` is the peer of a Unix
+    /// socket.
     pub(super) fn is_trusted_peer(&self, peer: Option<IpAddr>) -> bool {
         client_ip::is_trusted_peer(peer, &self.access.trusted_proxies)
     }
@@ -642,8 +652,8 @@ fn try_acquire_now(
     }
 }
 
-/// Returns whether the handler of a look-up or a page reads the request body, which may arrive
-/// slowly. Batches have separate limits, and other handlers ignore the body.
+/// Returns whether the handler of a look-up, a search or a page reads the request body, which may
+/// arrive slowly. Batches have limits of their own, and other handlers ignore the body.
 fn reads_body(route: Option<&str>, request: &Request) -> bool {
     let accepts_body = matches!(route, Some("/" | "/api/v1/locate" | "/postcodes"));
     accepts_body && request.method() == Method::POST && !request.body().is_end_stream()

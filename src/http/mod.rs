@@ -10,6 +10,7 @@ mod basemap;
 mod batch;
 mod cached_response;
 mod changes;
+mod compat;
 mod conditional;
 mod drain;
 mod embed;

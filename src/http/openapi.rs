@@ -35,7 +35,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The paths of each resource, and the components that only these paths use.
-const FRAGMENTS: [&str; 14] = [
+const FRAGMENTS: [&str; 15] = [
     include_str!("openapi/locate.json"),
     include_str!("openapi/postcodes.json"),
     include_str!("openapi/practices.json"),
@@ -139,7 +139,24 @@ fn fill_examples(value: &mut Value, values: [&str; 3]) {
     }
 }
 
-/// Returns the look-up for the examples, unless look-ups require an API key.
+/// The tag of the routes of postcodes.io.
+const COMPAT_TAG: &str = "postcodes.io";
+
+/// Removes the routes that are turned off from the API definition.
+fn remove_disabled_routes(document: &mut Value, app: &App) {
+    if app.compat.is_some() {
+        return;
+    }
+    let Value::Object(paths) = &mut document["paths"] else {
+        return;
+    };
+    paths.retain(|_, item| {
+        let mut operations = item.as_object().into_iter().flat_map(|item| item.values());
+        operations.all(|operation| operation["tags"][0] != COMPAT_TAG)
+    });
+}
+
+/// Returns the look-up of the examples, unless look-ups require an API key.
 fn first_request(app: &App, index: &Index) -> Option<FirstRequest> {
     let required = app.admission_control.required_scope(Some(LOCATE));
     match required {
@@ -310,11 +327,51 @@ mod tests {
         ),
     ];
 
-    /// The routes that ignore unknown parameters, with the parameters that they accept.
-    const LENIENT_ROUTES: [(&str, &[&str]); 3] = [
-        ("/oembed", OembedParams::NAMES),
-        ("/health/live", &[]),
-        ("/health/ready", &[]),
+    /// The parameters of searches for the postcodes near a point of the path.
+    const NEAREST: &[&str] = &["limit", "radius", "wideSearch", "strict"];
+
+    /// The operations that ignore unknown parameters, with the parameters that they have.
+    const LENIENT_OPERATIONS: [(&str, &str, &[&str]); 17] = [
+        ("get", "/oembed", OembedParams::NAMES),
+        ("get", "/health/live", &[]),
+        ("get", "/health/ready", &[]),
+        ("get", "/ping", &[]),
+        (
+            "get",
+            "/postcodes",
+            &[
+                "lon",
+                "lat",
+                "longitude",
+                "latitude",
+                "q",
+                "query",
+                "limit",
+                "radius",
+                "wideSearch",
+                "strict",
+            ],
+        ),
+        (
+            "post",
+            "/postcodes",
+            &["filter", "limit", "radius", "wideSearch", "strict"],
+        ),
+        ("get", "/postcodes/{postcode}", &["strict"]),
+        ("get", "/postcodes/{postcode}/validate", &[]),
+        ("get", "/postcodes/{postcode}/autocomplete", &["limit"]),
+        ("get", "/postcodes/{postcode}/nearest", NEAREST),
+        ("get", "/postcodes/lon/{longitude}/lat/{latitude}", NEAREST),
+        ("get", "/postcodes/lat/{latitude}/lon/{longitude}", NEAREST),
+        ("get", "/random/postcodes", &["outcode", "strict"]),
+        (
+            "get",
+            "/outcodes",
+            &["lon", "lat", "longitude", "latitude", "limit", "radius"],
+        ),
+        ("get", "/outcodes/{outcode}", &[]),
+        ("get", "/outcodes/{outcode}/nearest", &["limit", "radius"]),
+        ("get", "/terminated_postcodes/{postcode}", &[]),
     ];
 
     async fn problem_detail(router: &mut Router, request: Request) -> String {

@@ -36,7 +36,16 @@ impl RequestClass {
             "/metrics" | "/reload" => RequestClass::LookUp,
             "/api/v1/locate" | "/api/v1/postcodes/{postcode}" => RequestClass::LookUp,
             "/api/v1/postcodes" | "/api/v1/practices/{ods_code}" => RequestClass::Search,
-            // A request without a location lists every practice, so it is in the class `Rendered`.
+            "/postcodes/{postcode}"
+            | "/postcodes/{postcode}/validate"
+            | "/terminated_postcodes/{postcode}"
+            | "/ping" => RequestClass::LookUp,
+            "/postcodes"
+            | "/postcodes/{postcode}/nearest"
+            | "/postcodes/{postcode}/autocomplete"
+            | "/postcodes/lon/{longitude}/lat/{latitude}"
+            | "/postcodes/lat/{latitude}/lon/{longitude}" => RequestClass::Search,
+            // A request without a location lists every practice, and is in the class `Rendered`.
             "/api/v1/practices" if has_location(uri) => RequestClass::Search,
             "/api/v1/batch" => RequestClass::Batch,
             "/batch" if method == Method::POST => RequestClass::Batch,
