@@ -84,7 +84,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
 fn param_text(name: &str, value: Value) -> Result<Option<String>, Problem> {
     match (name, value) {
         (_, Value::Null) => Ok(None),
-        ("lon" | "lat" | "easting" | "northing", Value::Number(number)) => {
+        ("lon" | "lat" | "easting" | "northing" | "uprn", Value::Number(number)) => {
             Ok(Some(number.to_string()))
         }
         ("layers", Value::Array(words)) => {

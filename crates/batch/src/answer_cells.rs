@@ -148,7 +148,7 @@ pub(super) struct RegistrationCells {
 }
 
 /// Every status that a row may have, in the order of the summary.
-pub(super) const STATUSES: [&str; 13] = [
+pub(super) const STATUSES: [&str; 15] = [
     "located",
     "terminated",
     "outside_coverage",
@@ -158,6 +158,8 @@ pub(super) const STATUSES: [&str; 13] = [
     "no_location",
     "unknown_postcode",
     "unknown_area",
+    "unknown_uprn",
+    "uprn_unavailable",
     "partial_postcode",
     "malformed",
     "missing",

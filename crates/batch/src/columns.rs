@@ -272,7 +272,8 @@ pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
     }
     list.add_other_facts(manifest);
     let has_statistical_areas = manifest.layers_with_role(LayerRole::Statistical).next();
-    if let (Some(main), Some(_)) = (main, has_statistical_areas) {
+    let has_shares = has_statistical_areas.is_some() || manifest.has_homes();
+    if let Some(main) = main.filter(|_| has_shares) {
         list.add_shares(main);
     }
     list.columns

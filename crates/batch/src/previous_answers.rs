@@ -243,7 +243,10 @@ pub(super) fn responsible_hash(code: &str) -> u32 {
 /// Returns whether a row with this status was answered from data that contained the position of its
 /// postcode.
 pub(super) fn is_in_directory(status: &str) -> bool {
-    !matches!(status, "unknown_postcode" | "unknown_area" | "no_location")
+    !matches!(
+        status,
+        "unknown_postcode" | "unknown_area" | "unknown_uprn" | "uprn_unavailable" | "no_location"
+    )
 }
 
 #[cfg(test)]

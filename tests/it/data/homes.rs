@@ -230,29 +230,18 @@ fn the_static_look_up_has_the_same_answers() {
 }
 
 #[test]
-fn the_exported_look_up_has_shares_only_if_the_dataset_has_them() {
+fn the_exported_look_up_has_the_shares() {
     let Some(folder) = &*BUILT else { return };
     let data = path_of(folder, "dataset");
     let data = data.to_str().expect("UTF-8");
-    let export = |data: &[&str]| {
-        let output = catchment(
-            &[
-                &["export", "--lookup", "postcodes", "--columns", "all"],
-                data,
-            ]
-            .concat(),
-        );
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{errors}");
-        String::from_utf8(output.stdout).expect("UTF-8")
-    };
-    let with = export(&["--data", data]);
-    assert!(
-        with.lines()
-            .next()
-            .expect("a header")
-            .contains("catchment_residence_share")
-    );
+    let lookup = path_of(folder, "lookup.csv");
+    let output = lookup.to_str().expect("UTF-8");
+    let exported = catchment(&["export", "--lookup", output, "--data", data]);
+    let errors = String::from_utf8_lossy(&exported.stderr);
+    assert!(exported.status.success(), "{errors}");
+    let with = fs::read_to_string(&lookup).expect("text");
+    let header = with.lines().next().expect("a header");
+    assert!(header.contains("catchment_residence_share"), "{header}");
     let postcode = divided_postcode(folder);
     let row = with
         .lines()
@@ -468,7 +457,7 @@ fn a_dataset_without_homes_still_loads() {
     .expect("written");
     build(&copy.path().join("build.toml"), None).expect("built");
     let index = index(&copy);
-    assert!(!index.has_homes());
+    assert!(!index.manifest().has_homes());
     assert!(!copy.path().join("dataset/postcode_homes.csv").exists());
     assert!(
         !fs::read_to_string(copy.path().join("dataset/dataset.toml"))

@@ -27,7 +27,7 @@ impl<'i> LookupRows<'i> {
     /// in the directory, or that change whenever any practice does. It has shares only if the dataset
     /// has those of the homes of postcodes.
     pub(super) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
-        let has_shares = index.has_homes();
+        let has_shares = index.manifest().has_homes();
         LookupRows::new(index, |column| match column {
             OutputColumn::Location(
                 LocationFact::Postcode

@@ -114,6 +114,11 @@ impl Manifest {
         self.layers_with_role(LayerRole::Group).next()
     }
 
+    /// Returns whether the dataset has the homes of postcodes that are divided between areas.
+    pub fn has_homes(&self) -> bool {
+        self.files.contains_key(POSTCODE_HOMES_FILE)
+    }
+
     /// Returns the layer whose areas are the statistical areas themselves. The layer and the
     /// statistical areas have the same boundaries.
     pub fn statistical_area_layer(&self) -> Option<Layer> {
@@ -249,6 +254,8 @@ pub fn phrases<'m>(sources: impl Iterator<Item = DatedSource<'m>>) -> Vec<String
 pub const POSTCODES_KEY: &str = "postcodes";
 /// The key of the practice directory in the dates of sources.
 pub const PRACTICES_KEY: &str = "practices";
+/// The name of the table of the homes of postcodes in a dataset's folder.
+pub const POSTCODE_HOMES_FILE: &str = "postcode_homes.csv";
 /// The key of the homes of postcodes among the dates of sources.
 pub const HOMES_KEY: &str = "homes";
 

@@ -62,8 +62,9 @@ pub(crate) use layer::layers;
 pub use layer::{InvalidLayerId, Layer, LayerSet};
 pub use layer_role::{LayerRole, OrganisationKind};
 pub use manifest::{
-    DatedSource, FileEntry, HOMES_KEY, LayerEntry, LayerKind, Manifest, POSTCODES_KEY,
-    PRACTICES_KEY, SourceEntry, SourceUse, StatisticalAreasEntry, UnknownLayer, phrases,
+    DatedSource, FileEntry, HOMES_KEY, LayerEntry, LayerKind, Manifest, POSTCODE_HOMES_FILE,
+    POSTCODES_KEY, PRACTICES_KEY, SourceEntry, SourceUse, StatisticalAreasEntry, UnknownLayer,
+    phrases,
 };
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{

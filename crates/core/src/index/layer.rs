@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::assignments::{AreaAssignment, Assignments, AssignmentsBuilder};
-use super::home_rows::HomeRows;
+use super::home_shares::HomeShares;
 use super::{BoundaryIndex, IndexError, periods_overlap};
 use crate::domain::{
     Area, AreaCode, Boundary, BritishGrid, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole,
@@ -66,7 +66,7 @@ pub(super) struct LayerIndex {
     /// in order.
     revision_dates: Vec<Date>,
     /// The homes of the postcodes that are divided between areas.
-    pub(super) home_rows: HomeRows,
+    pub(super) home_shares: HomeShares,
 }
 
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl LayerIndex {
             is_display_only: false,
             has_members_in: Vec::new(),
             revision_dates: Vec::new(),
-            home_rows: HomeRows::default(),
+            home_shares: HomeShares::default(),
         };
         layer.set_boundaries(Arc::new(BoundaryIndex::deferred(boundaries)))?;
         Ok(layer)

@@ -45,6 +45,7 @@ use crate::check;
 use crate::dataset::{self, DatasetSource, StagedDataset};
 use crate::fs::check_output_file;
 use crate::import::{read_whole_file, recognition};
+use catchment_core::domain::POSTCODE_HOMES_FILE;
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;
 use serde_json::json;
@@ -203,7 +204,7 @@ fn build_dataset(
         reports.push(homes.report);
         source_report::ensure_within_limits(&reports, &config.unused_max)?;
         if let Some(table) = homes.postcode_homes {
-            staged.add_listed_file(dataset::POSTCODE_HOMES_FILE, &table)?;
+            staged.add_listed_file(POSTCODE_HOMES_FILE, &table)?;
             (progress.on_stage)("checking");
             load(&staged)?;
         }

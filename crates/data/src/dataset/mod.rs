@@ -52,7 +52,6 @@ pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub use output_folder::check_output_folder;
 pub use read::read;
 pub use read::read_memberships;
-pub(crate) use source::POSTCODE_HOMES_FILE;
 pub use source::{DatasetSource, MANIFEST};
 pub use write::write_folder;
 pub use write::{StagedDataset, WriteError, stage, write};

@@ -15,7 +15,7 @@ use super::attributes::attribute_path;
 use super::boundary::feature_boundary;
 use super::cells;
 use super::columns::{self, AS_PUBLISHED};
-use super::source::{POSTCODE_HOMES_FILE, POSTCODES_FILE};
+use super::source::POSTCODES_FILE;
 use super::{DatasetError, DatasetSource, PolygonError};
 use crate::formats::{
     CsvTable, CsvTableRow, PolygonFile, ShapefileParts, TableError, read_geojson, read_shapefile,
@@ -23,9 +23,10 @@ use crate::formats::{
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
     Area, AttributeValues, Boundary, Dataset, FormerPremises, GoldenQuery, GroupMember, Layer,
-    LineageStep, Manifest, Membership, NeighbouringPractice, OdsCode, Period, PostcodeCodes,
-    PostcodeEntry, PostcodeHomes, Practice, PracticeSuccession, Premises, Provenance, RecordIndex,
-    StatedCount, StatisticalAssignment, UnknownKeyword, date_from_iso, parse_succession_basis,
+    LineageStep, Manifest, Membership, NeighbouringPractice, OdsCode, POSTCODE_HOMES_FILE, Period,
+    PostcodeCodes, PostcodeEntry, PostcodeHomes, Practice, PracticeSuccession, Premises,
+    Provenance, RecordIndex, StatedCount, StatisticalAssignment, UnknownKeyword, date_from_iso,
+    parse_succession_basis,
 };
 use catchment_core::parallel::parallel_map;
 

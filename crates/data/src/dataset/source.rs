@@ -10,15 +10,13 @@ use super::manifest::{manifest_from_toml, verify_checksum};
 use super::{DatasetError, FileEntry, Manifest};
 use crate::fs::sha256_hex;
 use crate::memory;
+use catchment_core::domain::POSTCODE_HOMES_FILE;
 
 /// The name of the manifest in a dataset's folder.
 pub const MANIFEST: &str = "dataset.toml";
 
 /// The name of the postcode directory in a dataset's folder.
 pub(super) const POSTCODES_FILE: &str = "postcodes.csv";
-
-/// The name of the table of the homes of postcodes in a dataset's folder.
-pub(crate) const POSTCODE_HOMES_FILE: &str = "postcode_homes.csv";
 
 /// The maximum size of a file in a dataset. If a file is larger, the path is probably wrong, for
 /// example the path of a disk image.
