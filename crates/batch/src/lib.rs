@@ -48,8 +48,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`answer_record_batches`] answers Arrow record batches that are in memory, and [`count_flows`] counts
-//! patients by where they are registered and where they live.
+//! [`answer_record_batches()`] answers Arrow record batches that are in memory, and [`count_flows()`]
+//! counts patients by where they are registered and where they live.
 
 mod answer_cells;
 mod answer_record_batches;
