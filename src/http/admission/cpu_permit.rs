@@ -30,11 +30,15 @@ impl CpuPermit {
         self.0.permit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the permit.
+    /// Waits for the permit. Returns at once if the request already has it, as a request without a
+    /// body does.
     ///
     /// # Errors
     /// If too many requests are waiting, or if the request is displaced from the queue.
     pub(in crate::http) async fn acquire(&self) -> Result<(), AcquireError> {
+        if self.permit().is_some() {
+            return Ok(());
+        }
         let permit = self
             .0
             .semaphore
@@ -56,5 +60,30 @@ impl CpuPermit {
         // next request.
         let permit = self.permit().take();
         drop(permit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fair_semaphore::SemaphoreLimits;
+    use super::*;
+
+    #[tokio::test]
+    async fn request_with_its_permit_does_not_acquire_another() {
+        let semaphore = FairSemaphore::new(SemaphoreLimits {
+            permits: 1,
+            permits_per_client: 1,
+            queue_length: 0,
+            queue_length_per_client: 0,
+        });
+        let permit = CpuPermit::new(&semaphore, ClientId(1));
+
+        for _ in 0..2 {
+            permit.acquire().await.expect("the permit");
+            assert_eq!(semaphore.acquired(), 1);
+        }
+
+        permit.release();
+        assert_eq!(semaphore.acquired(), 0);
     }
 }

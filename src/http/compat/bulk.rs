@@ -1,6 +1,5 @@
 //! `POST /postcodes`: many postcodes, or the postcodes nearest to many locations.
 
-use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use jiff::civil::Date;
@@ -60,8 +59,6 @@ pub(in crate::http) async fn post(
     query: ClientQuery,
     request: Request,
 ) -> Result<Result<Response, ClientError>, Problem> {
-    // A request without a body already has its permit.
-    let has_body = !request.body().is_end_stream();
     let cpu_permit = request.extensions().get::<CpuPermit>().cloned();
     let is_json = content_type(request.headers())
         .is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));
@@ -70,7 +67,7 @@ pub(in crate::http) async fn post(
     let body = read_body(request.into_body(), bytes_max).await?;
     // The permit is acquired after the body has been read, so that a slow upload does not hold a
     // CPU permit.
-    if let Some(cpu_permit) = cpu_permit.as_ref().filter(|_| has_body) {
+    if let Some(cpu_permit) = &cpu_permit {
         app.admission_control.acquire_cpu_permit(cpu_permit).await?;
     }
     let context = RequestContext::current(&app);
