@@ -48,7 +48,7 @@ pub fn count_flows<R: Read + Send>(
         (InputBody::Text(_), None) => CellFormat::Json,
     };
     let mut context = BatchContext::new(index, detected, &request, format);
-    context.layout.layers = LayerSet::ALL;
+    context.layout.layers = LayerSet::from_iter([layers.registered(), layers.resident()]);
     context.layout.flow_places = Some(Arc::new(FlowPlaces::new(index, layers)));
     let tallies = match input.body {
         InputBody::Text(text) => count_text_rows(&context, *text, threads, progress),
