@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::rows::{CsvRow, CsvRows, HeaderRow, RowError, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
+use crate::formats::{FormatColumns, TableFormat};
 use crate::uprns::UprnRecord;
 use catchment_core::domain::{BritishGrid, GssCode, Home, InvalidUprn, Uprn};
 
@@ -78,6 +79,28 @@ pub fn read(
 }
 
 const UPRN: &str = "uprn";
+const EASTING: [&str; 3] = ["gridgb1e", "x_coordinate", "easting"];
+const NORTHING: [&str; 3] = ["gridgb1n", "y_coordinate", "northing"];
+const POSTCODE: [&str; 2] = ["pcds", "postcode"];
+
+/// A table without postcodes can be read, but no homes are counted from it. It is therefore not
+/// recognised.
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "National Statistics UPRN Lookup, or OS Open UPRN with a column of postcodes",
+    columns: FormatColumns::Aliases {
+        required: &[&[UPRN], &EASTING, &NORTHING, &POSTCODE],
+        known: is_published_column,
+        canonical: canonical_name,
+    },
+};
+
+/// Returns whether NSUL or OS Open UPRN has a column of this name, which must be in lower case: a
+/// column of codes, such as `lsoa21cd` or `ctry25cd`, an index or a coordinate.
+fn is_published_column(name: &str) -> bool {
+    const OTHERS: [&str; 4] = ["latitude", "longitude", "imd19ind", "ruc21ind"];
+    name.ends_with("cd") || OTHERS.contains(&name)
+}
+
 const NO_POSITION: &str = "no position";
 
 fn read_rows<R: Read>(
@@ -136,9 +159,9 @@ impl ColumnIndices {
         let code: Vec<&str> = code.as_deref().into_iter().collect();
         Ok(ColumnIndices {
             uprn: required(&columns.uprn, &[UPRN])?,
-            easting: required(&columns.easting, &["gridgb1e", "x_coordinate", "easting"])?,
-            northing: required(&columns.northing, &["gridgb1n", "y_coordinate", "northing"])?,
-            postcode: optional(&columns.postcode, &["pcds", "postcode"])?,
+            easting: required(&columns.easting, &EASTING)?,
+            northing: required(&columns.northing, &NORTHING)?,
+            postcode: optional(&columns.postcode, &POSTCODE)?,
             statistical_area: optional(&columns.statistical_area, &code)?,
         })
     }

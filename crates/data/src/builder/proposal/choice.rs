@@ -285,7 +285,7 @@ impl<'f> Choice<'f> {
 
     /// Marks the files that are used wherever there is one.
     fn use_others(&mut self) {
-        const SINGLE_TABLES: [(TableKind, &str); 12] = [
+        const SINGLE_TABLES: [(TableKind, &str); 13] = [
             (TableKind::Epraccur, "practices (epraccur)"),
             (TableKind::PracticeList, "practices"),
             (TableKind::Branches, "branches"),
@@ -301,6 +301,7 @@ impl<'f> Choice<'f> {
             (TableKind::GroupMembers, "members of groups"),
             (TableKind::Shares, "modelled shares"),
             (TableKind::Sources, "lists of sources"),
+            (TableKind::Addresses, "addresses with UPRNs"),
         ];
         for (kind, what) in SINGLE_TABLES {
             let files = self.tables(kind);

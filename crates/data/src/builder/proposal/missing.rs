@@ -124,5 +124,11 @@ pub(super) fn lines(choice: &Choice<'_>) -> Vec<String> {
         ODS,
         "branch surgeries, to which distances are measured",
     );
+    add(
+        !has_table(TableKind::Addresses),
+        "National Statistics UPRN Lookup (NSUL)",
+        GEOPORTAL,
+        "the number of homes of a postcode in each area, where a boundary divides the postcode",
+    );
     lines
 }

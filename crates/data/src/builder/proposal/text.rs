@@ -43,6 +43,7 @@ pub(super) fn write(
     writer.write_statistical_areas();
     writer.write_practices();
     writer.write_shares();
+    writer.write_addresses();
     writer.write_layers();
     writer.text
 }
@@ -441,6 +442,26 @@ impl ConfigWriter<'_> {
         }
     }
 
+    fn write_addresses(&mut self) {
+        let Some(file) = self.choice.table(TableKind::Addresses) else {
+            return;
+        };
+        self.line("");
+        self.comment(
+            "The addresses, by which the homes of a postcode that a boundary divides are counted in \
+             each area.",
+        );
+        self.line("[uprn]");
+        let path = self.path(&file);
+        self.line(&format!("file = {path}"));
+        self.comment(
+            "For look-ups by UPRN, the build also writes a table of all addresses if you uncomment \
+             this line. Write the table outside the folder of the dataset.",
+        );
+        self.line("# table = \"uprn.csv\"");
+        self.write_date(Some(&file));
+    }
+
     /// Writes a layer with its methods, each the text after `[[layers.methods]]`.
     fn write_layer(&mut self, name: &str, provenance: &str, keys: &str, methods: &[String]) {
         let layer = template(name)
@@ -720,6 +741,10 @@ fn work_of(path: &str, kind: &FileKind) -> (Option<&'static str>, String) {
         FileKind::Table(TableKind::CodePointOpen) => {
             (Some("Ordnance Survey"), "Code-Point Open".into())
         }
+        FileKind::Table(TableKind::Addresses) => match path.to_lowercase().contains("nsul") {
+            true => (Some(ONS), "National Statistics UPRN Lookup".into()),
+            false => (Some("Ordnance Survey"), "OS Open UPRN".into()),
+        },
         FileKind::Table(TableKind::Epraccur | TableKind::Branches | TableKind::Successions) => {
             (Some(NHS), kind.words())
         }

@@ -78,8 +78,8 @@ pub(super) fn content(
                 unknown.get_or_insert(other);
             }
         }
-        // The files of the postcode areas of a directory, and the names of its codes, follow.
-        if found.iter().any(|file| is_directory(&file.kind)) {
+        // The other files of a directory or list of addresses, and the names of its codes, follow.
+        if found.iter().any(|file| is_in_several_files(&file.kind)) {
             break;
         }
     }
@@ -88,20 +88,21 @@ pub(super) fn content(
         .unwrap_or_else(|| FileContent::Unknown("an archive without a CSV or polygon file".into())))
 }
 
-fn is_directory(kind: &FileKind) -> bool {
+/// Returns whether archives contain a table of this kind in several files, beside documents.
+fn is_in_several_files(kind: &FileKind) -> bool {
     matches!(
         kind,
         FileKind::OnsDirectory(_)
             | FileKind::NhsDirectory(_)
-            | FileKind::Table(TableKind::CodePointOpen)
+            | FileKind::Table(TableKind::CodePointOpen | TableKind::Addresses)
     )
 }
 
 /// Returns what an archive with these tables is.
 fn choose(found: Vec<RecognisedFile>) -> Option<FileContent> {
     let newest = found.iter().filter_map(|file| file.newest).max();
-    if let Some(directory) = found.iter().find(|file| is_directory(&file.kind)) {
-        return Some(FileContent::Known(directory.clone()));
+    if let Some(first) = found.iter().find(|file| is_in_several_files(&file.kind)) {
+        return Some(FileContent::Known(first.clone()));
     }
     let has = |kind| {
         let mut files = found.iter();
@@ -184,6 +185,20 @@ mod tests {
         let kind = FileKind::Catchments;
         let expected = FileContent::Known(RecognisedFile { kind, newest: None });
         assert_eq!(content_of(&catchments), expected);
+    }
+
+    #[test]
+    fn lists_of_addresses_are_recognised_beside_the_names_of_their_codes() {
+        let names = "LSOA21CD,LSOA21NM\nE01000001,City of London 001A\n";
+        let addresses = "UPRN,GRIDGB1E,GRIDGB1N,PCDS,CTRY25CD,LSOA21CD\n1,1,2,LA1 1AA,E,E\n";
+        let files = [
+            ("Data/NSUL_JUN_2026_EE.csv", addresses),
+            ("Data/NSUL_JUN_2026_NW.csv", addresses),
+            ("Documents/LSOA names.csv", names),
+        ];
+        let kind = FileKind::Table(TableKind::Addresses);
+        let expected = FileContent::Known(RecognisedFile { kind, newest: None });
+        assert_eq!(content_of(&files), expected);
     }
 
     #[test]

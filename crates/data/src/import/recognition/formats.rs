@@ -5,7 +5,7 @@ use std::error::Error;
 use super::super::{
     ImportError, area_history, code_point_open, districts, ebranchs, epcn, epraccur, hierarchy,
     nhspd, ons_lookup, onspd, postcode_list, practice_list, registration_shares, registrations,
-    resilience_groups, source_list, succ,
+    resilience_groups, source_list, succ, uprns,
 };
 use crate::dataset::columns;
 use crate::formats::{FormatColumns, HeaderDifference, TableError, TableFormat, present_name};
@@ -37,6 +37,7 @@ pub(crate) enum TableKind {
     Councils,
     Shares,
     Sources,
+    Addresses,
 }
 
 const MEMBERSHIPS_FORMAT: TableFormat = TableFormat {
@@ -49,7 +50,7 @@ const MEMBERSHIPS_FORMAT: TableFormat = TableFormat {
 };
 
 /// Every table that an importer reads. The columns are those of the importer.
-const FORMATS: [(TableKind, &TableFormat); 24] = [
+const FORMATS: [(TableKind, &TableFormat); 25] = [
     (TableKind::OnsDirectory, &onspd::FORMAT),
     (TableKind::NhsDirectory, &nhspd::FORMAT),
     (TableKind::CodePointOpen, &code_point_open::FORMAT),
@@ -86,6 +87,7 @@ const FORMATS: [(TableKind, &TableFormat); 24] = [
     (TableKind::Councils, &districts::FORMAT),
     (TableKind::Shares, &registration_shares::FORMAT),
     (TableKind::Sources, &source_list::FORMAT),
+    (TableKind::Addresses, &uprns::FORMAT),
 ];
 
 impl TableKind {
@@ -290,6 +292,11 @@ mod tests {
                 "PCN Code,PCN Name,Current Sub ICB Loc Code,Open Date",
                 "the closest known format is NHS ODS epcn (sheet `PCNDetails`): the file lacks \
                  `Close Date`",
+            ),
+            (
+                "UPRN,X_COORDINATE,Y_COORDINATE,LATITUDE,LONGITUDE",
+                "the closest known format is National Statistics UPRN Lookup, or OS Open UPRN with \
+                 a column of postcodes: the file lacks `pcds` (or `postcode`)",
             ),
             (
                 "ods_code;name;postcode",

@@ -372,7 +372,7 @@ fn words_of(error: &dyn std::error::Error) -> String {
 }
 
 /// Replaces the files of a folder that are one source by the folder: the files of Code-Point Open,
-/// the postcode areas of a directory, declared catchments, and the two tables of networks.
+/// the postcode areas of a directory, the regions of a list of addresses, declared catchments, and the two tables of networks.
 fn merge_folders(files: Vec<FolderFile>) -> Vec<FolderFile> {
     let parent = |path: &str| {
         let parent = path.rsplit_once('/').map(|(parent, _)| parent.to_string());
@@ -426,7 +426,7 @@ fn merge_folder(folder: &str, files: Vec<FolderFile>) -> Vec<FolderFile> {
     let is_mergeable = matches!(
         first,
         Some(
-            FileKind::Table(TableKind::CodePointOpen)
+            FileKind::Table(TableKind::CodePointOpen | TableKind::Addresses)
                 | FileKind::OnsDirectory(_)
                 | FileKind::Catchments
         )
