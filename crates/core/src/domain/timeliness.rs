@@ -71,9 +71,10 @@ impl KnownWork {
     }
 
     /// Returns the first work whose words the title of a source has, unless another publisher
-    /// publishes the source.
+    /// publishes the source. If the title lists several works with semicolons between them, returns
+    /// the first of them if all of them are known, because the date of the source may be that of
+    /// any of them.
     fn find(source: &SourceEntry) -> Option<&'static KnownWork> {
-        let title = words_of(&source.title);
         let publisher = source.publisher.as_deref().map(words_of);
         let is_by = |work: &KnownWork| {
             publisher.as_ref().is_none_or(|own| {
@@ -81,8 +82,13 @@ impl KnownWork {
                 names.any(|name| has_words(own, name))
             })
         };
-        let mut works = KNOWN_WORKS.iter();
-        works.find(|work| has_words(&title, work.words) && is_by(work))
+        let find = |title: &str| {
+            let title = words_of(title);
+            let mut works = KNOWN_WORKS.iter();
+            works.find(|work| has_words(&title, work.words) && is_by(work))
+        };
+        let found: Option<Vec<&KnownWork>> = source.title.split(';').map(find).collect();
+        found?.first().copied()
     }
 }
 
@@ -540,6 +546,12 @@ mod tests {
     fn sources_that_cannot_be_judged_say_why() {
         for (title, as_of, expected) in [
             ("Morecambe Bay ICC page", "2022-01-05", "unknown_frequency"),
+            // The date may be that of the page.
+            (
+                "Morecambe Bay ICC page; ODS ePCN",
+                "2022-01-05",
+                "unknown_frequency",
+            ),
             ("ODS ePCN", "", "undated"),
             ("LSOA (December 2011) Boundaries EW", "2011-12", "once"),
             ("LSOA (2011) to LSOA (2021) look-up", "2021-12", "once"),
