@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,10 +23,10 @@ const MARKERS: [&str; 7] = [
     "LA18", "4DB", "la184db", "LA1O", "54.2097", "317303", "P81064",
 ];
 
-/// An nginx process with deploy/nginx.conf, in front of a service.
+/// An nginx process with deploy/nginx.conf, in front of one or more instances of the service.
 struct ProxiedService {
     nginx: Child,
-    service: Option<ServiceProcess>,
+    services: Vec<ServiceProcess>,
     folder: TempDir,
     https_port: u16,
     http_port: u16,
@@ -40,6 +41,11 @@ impl ProxiedService {
     /// Starts nginx and the service. Returns `None`, and reports that the test is skipped, if a
     /// required program is missing.
     fn start(arguments: &[&str]) -> Option<ProxiedService> {
+        ProxiedService::start_instances(1, arguments)
+    }
+
+    /// Starts nginx and several instances of the service.
+    fn start_instances(count: usize, arguments: &[&str]) -> Option<ProxiedService> {
         for program in ["nginx", "openssl", "curl"] {
             if !is_installed(program) {
                 crate::support::external_tools::report_skipped(&format!(
@@ -50,13 +56,14 @@ impl ProxiedService {
         }
         let mut all = vec!["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "::1"];
         all.extend(arguments);
-        let service = ServiceProcess::start(&all);
+        let services: Vec<_> = (0..count).map(|_| ServiceProcess::start(&all)).collect();
         let folder = TempDir::new().expect("a folder");
         // If root starts nginx, its workers run as another user.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
         let (https_port, http_port) = (free_port(), free_port());
-        let upstream = service.address.to_string();
-        write_configuration(folder.path(), https_port, http_port, &upstream);
+        write_configuration(folder.path(), https_port, http_port);
+        let addresses: Vec<_> = services.iter().map(|service| service.address).collect();
+        write_instances(folder.path(), &addresses);
         create_certificate(folder.path());
         let nginx = Command::new("nginx")
             .args(["-g", "daemon off;", "-p"])
@@ -70,7 +77,7 @@ impl ProxiedService {
             .expect("nginx starts");
         let proxied = ProxiedService {
             nginx,
-            service: Some(service),
+            services,
             folder,
             https_port,
             http_port,
@@ -87,6 +94,35 @@ impl ProxiedService {
         Some(proxied)
     }
 
+    fn client(&self) -> ProxyClient {
+        ProxyClient {
+            https_port: self.https_port,
+        }
+    }
+
+    fn curl(&self, arguments: &[&str]) -> (u16, String) {
+        self.client().curl(arguments)
+    }
+
+    fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// Stops the service and returns its log.
+    fn service_log(&mut self) -> String {
+        let service = self.services.pop().expect("the service is running");
+        service.signal("TERM");
+        service.wait_for_exit().1
+    }
+}
+
+/// A client of nginx, which other threads can use.
+#[derive(Clone, Copy)]
+struct ProxyClient {
+    https_port: u16,
+}
+
+impl ProxyClient {
     fn command(&self, path: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("curl");
         command
@@ -106,17 +142,6 @@ impl ProxiedService {
         let status = answer.get(9..12).and_then(|text| text.parse().ok());
         (status.unwrap_or(0), answer)
     }
-
-    fn log(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
-    }
-
-    /// Stops the service and returns its log.
-    fn service_log(&mut self) -> String {
-        let service = self.service.take().expect("the service is running");
-        service.signal("TERM");
-        service.wait_for_exit().1
-    }
 }
 
 impl Drop for ProxiedService {
@@ -135,7 +160,7 @@ fn free_port() -> u16 {
 
 /// Writes a copy of deploy/nginx.conf, adapted to this test. Each text that is replaced must exist,
 /// so that the test notices changes to the file.
-fn write_configuration(folder: &Path, https_port: u16, http_port: u16, upstream: &str) {
+fn write_configuration(folder: &Path, https_port: u16, http_port: u16) {
     let path = |name: &str| folder.join(name).display().to_string();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {};\n", path(kind)))
@@ -155,7 +180,6 @@ fn write_configuration(folder: &Path, https_port: u16, http_port: u16, upstream:
         ("    listen [::]:443 ssl http2;\n", String::new()),
         ("listen 80", format!("listen 127.0.0.1:{http_port}")),
         ("    listen [::]:80;\n", String::new()),
-        ("server 127.0.0.1:8080", format!("server {upstream}")),
         ("worker_processes auto", "worker_processes 1".into()),
         (
             "worker_rlimit_nofile 65536",
@@ -167,6 +191,19 @@ fn write_configuration(folder: &Path, https_port: u16, http_port: u16, upstream:
         text = text.replace(from, &to);
     }
     fs::write(folder.join("nginx.conf"), text).expect("written");
+}
+
+/// Writes the addresses of the instances, with the options in deploy/catchment-instances.conf.
+fn write_instances(folder: &Path, addresses: &[SocketAddr]) {
+    let text = include_str!("../../../deploy/catchment-instances.conf");
+    let default = "server 127.0.0.1:8080";
+    let line = text.lines().find(|line| line.starts_with(default));
+    let line = line.expect("an instance");
+    let lines: Vec<String> = addresses
+        .iter()
+        .map(|address| line.replace(default, &format!("server {address}")))
+        .collect();
+    fs::write(folder.join("catchment-instances.conf"), lines.join("\n")).expect("written");
 }
 
 fn is_root() -> bool {
@@ -498,4 +535,104 @@ fn batches_are_streamed_through_the_proxy() {
     let body = decode_chunks(body).expect("a complete body");
     assert_eq!(body.matches("LA18 4DB,").count(), ROWS);
     assert_eq!(body.matches("LA1 1PN,").count(), 1);
+}
+
+/// Sends look-ups with GET and POST from several clients until `is_done`. Counts the responses in
+/// `answered`, and returns the responses that are not 200.
+fn look_up_until(client: ProxyClient, is_done: &AtomicBool, answered: &AtomicUsize) -> Vec<String> {
+    let requests: [&[&str]; 2] = [
+        &["/api/v1/locate?postcode=LA18+4DB"],
+        &[
+            "-H",
+            "content-type: application/json",
+            "-d",
+            "{\"postcode\":\"LA18 4DB\"}",
+            "/api/v1/locate",
+        ],
+    ];
+    let deadline = Instant::now() + TIMEOUT * 5;
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|index| {
+                let request = requests[index % 2];
+                scope.spawn(move || {
+                    let mut failed = Vec::new();
+                    // The clients also end if the test fails and never sets `is_done`.
+                    while !is_done.load(Ordering::SeqCst) && Instant::now() < deadline {
+                        let (status, answer) = client.curl(request);
+                        if status != 200 {
+                            failed.push(answer);
+                        }
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
+                    failed
+                })
+            })
+            .collect();
+        let failed = clients.into_iter().map(|client| client.join());
+        failed.flat_map(|list| list.expect("no panic")).collect()
+    })
+}
+
+/// Checks that clients lose no request when an instance receives `signal`.
+fn check_that_signal_loses_no_request(signal: &str, arguments: &[&str]) {
+    let Some(mut proxied) = ProxiedService::start_instances(2, arguments) else {
+        return;
+    };
+    let stopped = proxied.services.remove(0);
+    let (is_done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let wait_for_answers = |count: usize| {
+        let (expected, deadline) = (
+            answered.load(Ordering::SeqCst) + count,
+            Instant::now() + TIMEOUT,
+        );
+        while answered.load(Ordering::SeqCst) < expected {
+            assert!(Instant::now() < deadline, "no responses");
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let client = proxied.client();
+    let failed = thread::scope(|scope| {
+        let clients = scope.spawn(|| look_up_until(client, &is_done, &answered));
+        wait_for_answers(20);
+        stopped.signal(signal);
+        stopped.wait_for_exit();
+        wait_for_answers(20);
+        is_done.store(true, Ordering::SeqCst);
+        clients.join().expect("no panic")
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn no_request_is_lost_if_an_instance_is_killed() {
+    check_that_signal_loses_no_request("KILL", &[]);
+}
+
+#[test]
+fn no_request_is_lost_if_an_instance_is_stopped() {
+    check_that_signal_loses_no_request("TERM", &["--shutdown-delay", "1"]);
+}
+
+#[test]
+fn both_requests_of_a_ticket_reach_the_same_instance() {
+    let Some(proxied) = ProxiedService::start_instances(3, &[]) else {
+        return;
+    };
+    for first_digits in ["0f", "5a", "93", "c4", "e8"] {
+        let ticket = first_digits.repeat(16);
+        let download = format!("/api/v1/batch/{ticket}");
+        let upload = format!("/api/v1/batch?ticket={ticket}");
+        let client = proxied.client();
+        thread::scope(|scope| {
+            let answers = scope.spawn(|| client.curl(&[&download]));
+            let csv = "content-type: text/csv";
+            let body = "postcode\nLA18 4DB\n";
+            let (status, answer) = proxied.curl(&["-H", csv, "--data-binary", body, &upload]);
+            assert_eq!(status, 200, "{answer}");
+            let (status, answer) = answers.join().expect("no panic");
+            assert_eq!(status, 200, "{answer}");
+            assert!(answer.contains("\nLA18 4DB,located,"), "{answer}");
+        });
+    }
 }
