@@ -86,7 +86,8 @@
 //!   between two areas is always in the same area.
 //! - No postcode, location or practice code of a look-up reaches a log, an error message, a cache
 //!   or a file. Types that may contain a user's query do not print it in `Debug`.
-//! - The program makes no outbound connections: it has no HTTP client.
+//! - The program makes no outbound connections. It has no HTTP client, except that the command
+//!   `health` sends one fixed request to a loopback address.
 
 pub mod cli;
 pub mod export;

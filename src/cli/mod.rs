@@ -1,5 +1,5 @@
 //! The command line: `serve`, `locate`, `batch`, `flows`, `build`, `check`, `diff`, `export`, `keys`,
-//! `completions` and `man`.
+//! `health`, `completions` and `man`.
 
 mod batch;
 mod batch_input;
@@ -8,6 +8,7 @@ mod check_sources;
 mod diff;
 mod export;
 mod flows;
+mod health;
 mod keys;
 mod locate;
 mod output;
@@ -98,6 +99,11 @@ enum CliCommand {
         after_help = "A key is printed once, when it is added; the API key file contains only its SHA-256 digest. docs/operators/operating.md describes the scopes.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
     )]
     Keys(keys::KeysArguments),
+    /// Check whether a service on this machine is ready, for the health check of a container.
+    #[command(
+        after_help = "Requests /health/ready. The command connects only to a loopback address.\n\nExample:\n  catchment health\n  catchment health --address 127.0.0.1:9000\n\nExit status: 0 ready, 1 not ready or no response, 2 usage error."
+    )]
+    Health(health::HealthArguments),
     /// Print completions of commands and options for a shell.
     #[command(
         after_help = "Example:\n  catchment completions bash > ~/.local/share/bash-completion/completions/catchment\n  catchment completions zsh > ~/.zfunc/_catchment    # a folder of fpath\n  catchment completions fish > ~/.config/fish/completions/catchment.fish"
@@ -218,6 +224,7 @@ fn run_command(arguments: CliArguments) -> Result<ExitCode> {
         CliCommand::Diff(arguments) => diff::run(&arguments),
         CliCommand::Export(arguments) => export::run(&arguments),
         CliCommand::Keys(arguments) => keys::run(&arguments),
+        CliCommand::Health(arguments) => health::run(&arguments),
         CliCommand::Completions(arguments) => shell_files::print_completions(&arguments),
         CliCommand::Man(arguments) => shell_files::write_man_pages(&arguments),
     }

@@ -2,7 +2,8 @@
 //! it closes idle connections. No request is lost.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
@@ -245,4 +246,75 @@ fn shutdown_delay_is_configurable_and_skipped_by_a_second_signal() {
     let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(130), "{written}");
     assert!(signalled.elapsed() < Duration::from_secs(5));
+}
+
+/// Runs `catchment health`. Returns its exit status and its output.
+fn health_command(address: &str) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["health", "--address", address])
+        .output()
+        .expect("the program runs");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(text).expect("text");
+    (output.status.code(), text)
+}
+
+#[test]
+fn health_command_reports_readiness() {
+    let mut running = ServiceProcess::start(&["--shutdown-delay", "30"]);
+    let address = running.address.to_string();
+    assert_eq!(health_command(&address), (Some(0), "ready\n".into()));
+    running.signal("TERM");
+    running.wait_for("stopping");
+    let (status, text) = health_command(&address);
+    assert_eq!(status, Some(1), "{text}");
+    assert_eq!(text, "not ready: /health/ready returns 503\n");
+    running.signal("TERM");
+    running.wait_for_exit();
+    let (status, text) = health_command(&address);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains(&format!("connecting to {address}: ")),
+        "{text}"
+    );
+}
+
+#[test]
+fn health_command_reports_other_programs_and_timeouts() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        // A connection that is closed with unread bytes is reset.
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a request");
+            request.push(byte[0]);
+        }
+        stream.write_all(b"220 mail\r\n").expect("written");
+        drop(stream);
+        // The second connection gets no response.
+        let stream = listener.accept().expect("a connection");
+        thread::sleep(Duration::from_secs(4));
+        drop(stream);
+    });
+    let (status, text) = health_command(&address);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("is not an HTTP response"), "{text}");
+    let started = Instant::now();
+    let (status, text) = health_command(&address);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("waiting for a response"), "{text}");
+    assert!(started.elapsed() < Duration::from_millis(3_500), "{text}");
+    server.join().expect("no panic");
+}
+
+#[test]
+fn health_command_connects_only_to_loopback_addresses() {
+    for address in ["192.0.2.1:8080", "0.0.0.0:8080", "[2001:db8::1]:8080"] {
+        let (status, text) = health_command(address);
+        assert_eq!(status, Some(2), "{text}");
+        assert!(text.contains("is not a loopback address"), "{text}");
+    }
 }
