@@ -1,6 +1,7 @@
 //! Tests of the project itself: its structure, wording, deployment files and dependencies.
 
 mod architecture;
+mod containers;
 mod deploy;
 mod examples;
 mod fuzz_seeds;
