@@ -275,11 +275,10 @@ fn kubernetes_rollouts_and_drains_leave_instances_available() {
     assert_eq!(list(&policy["egress"]).len(), 0);
     let grace = pod["spec"]["terminationGracePeriodSeconds"].as_u64();
     check_stop_timeout(grace.expect("a number"));
-    // Kubernetes must notice a shutdown before the service closes its listener.
+    // One rejected look-up makes an instance unready for 10 s. This must not remove all instances.
     let probe = &pod["spec"]["containers"][0]["readinessProbe"];
     let number = |name: &str| probe[name].as_u64().expect("a number");
-    let delay = catchment::http::ServerLimits::default().shutdown_delay;
-    assert!(number("periodSeconds") * number("failureThreshold") < delay.as_secs());
+    assert!(number("periodSeconds") * number("failureThreshold") > 10);
 }
 
 #[test]
