@@ -16,7 +16,7 @@ use super::client_query::ClientQuery;
 use super::nearest::{NearestParams, NearestRange, OUTCODE_LIMITS, parse_point, point_of_query};
 use super::postcode_fields::FieldReader;
 use crate::wire::json_writer::JsonWriter;
-use catchment_core::domain::{BritishGrid, PostcodeEntry, PostcodePrefix, PostcodeStatus};
+use catchment_core::domain::{BritishGrid, PostcodeEntry, PostcodeStatus, PrefixReading};
 use catchment_core::geodesy;
 use catchment_core::index::Index;
 
@@ -230,16 +230,14 @@ fn is_live(index: &Index, entry: &PostcodeEntry, day: Date) -> bool {
 }
 
 /// Returns the postcodes of an outward code that are in use, in ascending order.
-pub(super) fn live_postcodes(index: &Index, outcode: &str, day: Date) -> Vec<PostcodeEntry> {
-    let Ok(prefix) = format!("{outcode} ").parse::<PostcodePrefix>() else {
-        return Vec::new();
-    };
-    // One more completion than the limit is read.
-    let completions = index.completions(&prefix, usize::MAX - 1, day);
-    let postcodes = completions.postcodes.into_iter();
-    postcodes
-        .filter(|entry| is_live(index, entry, day))
-        .collect()
+pub(super) fn live_postcodes<'i>(
+    index: &'i Index,
+    outcode: &str,
+    day: Date,
+) -> impl Iterator<Item = PostcodeEntry> + use<'i> {
+    let reading = PrefixReading::of_outcode(outcode).into_iter();
+    reading
+        .flat_map(move |reading| index.postcodes_matching(&reading, &[PostcodeStatus::Live], day))
 }
 
 /// `/outcodes/{outcode}`.

@@ -25,8 +25,9 @@ use catchment_core::index::{Index, PostcodeLookup};
 /// The default and the maximum number of results of a search by the beginning of a postcode.
 const SEARCH_LIMIT: (usize, usize) = (10, 100);
 
-/// No limit on the number of completions. One more completion than the limit is read.
-const ALL_COMPLETIONS: usize = usize::MAX - 1;
+/// The statuses of postcodes that may be in use, in the order of results. Postcodes of unknown status
+/// are in the directory, as those in use are.
+const STATUSES_IN_USE: [PostcodeStatus; 2] = [PostcodeStatus::Live, PostcodeStatus::Unknown];
 
 /// `/ping`.
 pub(in crate::http) async fn ping() -> Response {
@@ -200,9 +201,7 @@ fn random_postcode(
     let mut position = usize::try_from(random.checked_rem(count as u64)?).ok()?;
     for outcode in outcodes {
         if position < outcode.live_count {
-            return live_postcodes(index, &outcode.text, day)
-                .into_iter()
-                .nth(position);
+            return live_postcodes(index, &outcode.text, day).nth(position);
         }
         position -= outcode.live_count;
     }
@@ -262,10 +261,8 @@ fn entry_and_status(
     }
 }
 
-/// Returns whether a postcode may be in use: postcodes of unknown status are in the directory, as
-/// those in use are.
 fn is_in_use(status: PostcodeStatus) -> bool {
-    matches!(status, PostcodeStatus::Live | PostcodeStatus::Unknown)
+    STATUSES_IN_USE.contains(&status)
 }
 
 /// Returns the entry of a postcode that is in use.
@@ -291,35 +288,23 @@ fn beginning_with(index: &Index, text: &str, limit: usize, day: Date) -> Vec<Pos
     let Ok(prefix) = text.trim().parse::<PostcodePrefix>() else {
         return Vec::new();
     };
-    let of_reading = |outcode: &str, incode_prefix: &str| {
-        let text = format!("{outcode} {incode_prefix}");
-        let prefix = text.parse::<PostcodePrefix>().ok();
-        prefix.map_or_else(Vec::new, |prefix| in_use(index, &prefix, day))
-    };
     let readings = prefix.readings().iter();
-    let mut readings = readings
-        .map(|reading: &PrefixReading| of_reading(reading.outcode(), reading.incode_prefix()));
-    let mut found = readings.find(|found| !found.is_empty()).unwrap_or_default();
-    if found.is_empty() {
-        let outcodes = index.completions(&prefix, ALL_COMPLETIONS, day).outcodes;
-        for outcode in outcodes {
-            if found.len() >= limit {
-                break;
-            }
-            found.extend(of_reading(outcode, ""));
-        }
+    let mut of_readings = readings.map(|reading| matching(index, reading, limit, day));
+    if let Some(found) = of_readings.find(|found| !found.is_empty()) {
+        return found;
     }
-    found.truncate(limit);
-    found
+    let outcodes = index.outcodes_with_prefix(&prefix);
+    let readings = outcodes.filter_map(PrefixReading::of_outcode);
+    let postcodes = readings.flat_map(|reading| matching(index, &reading, limit, day));
+    postcodes.take(limit).collect()
 }
 
-/// Returns the postcodes in use that begin with a prefix.
-fn in_use(index: &Index, prefix: &PostcodePrefix, day: Date) -> Vec<PostcodeEntry> {
-    let completions = index.completions(prefix, ALL_COMPLETIONS, day);
-    let postcodes = completions.postcodes.into_iter().filter(|entry| {
-        entry.postcode.special().is_none() && is_in_use(index.postcode_status(entry, day))
-    });
-    postcodes.collect()
+/// Returns the postcodes in use that match a reading of a prefix.
+fn matching(index: &Index, reading: &PrefixReading, limit: usize, day: Date) -> Vec<PostcodeEntry> {
+    let statuses = STATUSES_IN_USE.iter();
+    let of_status = statuses
+        .flat_map(|status| index.postcodes_matching(reading, std::slice::from_ref(status), day));
+    of_status.take(limit).collect()
 }
 
 #[cfg(test)]

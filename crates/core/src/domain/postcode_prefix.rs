@@ -60,6 +60,12 @@ impl PrefixReading {
         &self.incode_prefix
     }
 
+    /// Returns the reading that matches every postcode of an outward code; `None` if the text is not
+    /// an outward code in capitals.
+    pub fn of_outcode(outcode: &str) -> Option<PrefixReading> {
+        PrefixReading::new(outcode.as_bytes(), b"")
+    }
+
     fn new(outcode: &[u8], incode_prefix: &[u8]) -> Option<PrefixReading> {
         let rest = b"1AA".get(incode_prefix.len()..)?;
         // `incode_prefix` is the start of an inward code if adding `rest` makes it a complete

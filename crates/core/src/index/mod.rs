@@ -76,7 +76,7 @@ use crate::domain::{
     Area, Boundary, BritishGrid, FormerPremises, GroupMember, Layer, LayerKind, LayerRole,
     LineageStep, Manifest, Membership, NeighbouringPractice, OdsCode, Period, Postcode,
     PostcodeCodes, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession,
-    Premises, Provenance,
+    PrefixReading, Premises, Provenance,
 };
 use attributes::AttributeIndex;
 use directory::PostcodeDirectory;
@@ -466,18 +466,22 @@ impl Index {
         limit: usize,
         day: Date,
     ) -> PostcodeCompletions<'_> {
-        let is_live =
-            |entry: &PostcodeEntry| self.postcode_status(entry, day) == PostcodeStatus::Live;
+        let mut outcodes: Vec<&str> = self.outcodes_with_prefix(prefix).take(limit + 1).collect();
         let readings = prefix.readings().iter();
         let matching = readings.flat_map(|reading| self.directory.entries_matching(reading));
-        let in_use = matching.clone().filter(is_live);
-        let others = matching.filter(|entry| !is_live(entry));
-        let mut outcodes: Vec<&str> = self
-            .directory
-            .outcodes_with_prefix(prefix)
-            .take(limit + 1)
-            .collect();
-        let mut postcodes: Vec<PostcodeEntry> = in_use.chain(others).take(limit + 1).collect();
+        let mut postcodes = Vec::new();
+        let mut others = Vec::new();
+        for entry in matching {
+            if self.postcode_status(&entry, day) == PostcodeStatus::Live {
+                postcodes.push(entry);
+            } else if others.len() <= limit {
+                others.push(entry);
+            }
+            if postcodes.len() > limit {
+                break;
+            }
+        }
+        postcodes.append(&mut others);
         let is_truncated = outcodes.len() > limit || postcodes.len() > limit;
         outcodes.truncate(limit);
         postcodes.truncate(limit);
@@ -486,6 +490,31 @@ impl Index {
             postcodes,
             is_truncated,
         }
+    }
+
+    /// Returns the outward codes of the directory of which a prefix may be an incomplete form, in
+    /// ascending order.
+    pub fn outcodes_with_prefix<'i>(
+        &'i self,
+        prefix: &PostcodePrefix,
+    ) -> impl Iterator<Item = &'i str> {
+        self.directory.outcodes_with_prefix(prefix)
+    }
+
+    /// Returns the postcodes that match a reading of a prefix and have one of these statuses on the
+    /// day, in ascending order. Pseudo postcodes are not returned. The postcodes are read one by
+    /// one, so that a caller who needs only the first postcodes reads only these.
+    pub fn postcodes_matching<'i>(
+        &'i self,
+        reading: &PrefixReading,
+        statuses: &'i [PostcodeStatus],
+        day: Date,
+    ) -> impl Iterator<Item = PostcodeEntry> + use<'i> {
+        let matching = self.directory.entries_matching(reading);
+        matching.filter(move |entry| {
+            let status = self.postcode_status(entry, day);
+            statuses.contains(&status) && entry.postcode.special().is_none()
+        })
     }
 
     /// Returns the postcodes in use on the day that are nearest to a point, with their distances in
@@ -788,6 +817,25 @@ mod tests {
             "LA1 1AA, LA1 1AB, LA1 1AD, LA1 1AE, LA1 1AH, LA1 1AJ, LA1 1AF"
         );
         assert_eq!(complete("LA1 1AF", 7), expected("", "LA1 1AF", false));
+    }
+
+    #[test]
+    fn matching_postcodes_have_one_of_the_statuses() {
+        let index = index();
+        let found = |outcode: &str, statuses: &'static [PostcodeStatus]| {
+            let reading = PrefixReading::of_outcode(outcode).expect("an outward code");
+            let found = index.postcodes_matching(&reading, statuses, DAY);
+            let texts: Vec<String> = found.map(|entry| entry.postcode.to_string()).collect();
+            texts.join(", ")
+        };
+        let live = found("LA1", &[PostcodeStatus::Live]);
+        assert!(
+            live.contains("LA1 1AA, ") && !live.contains("LA1 1AF"),
+            "{live}"
+        );
+        assert_eq!(found("LA1", &[PostcodeStatus::Terminated]), "LA1 1AF");
+        assert_eq!(found("LA9", &[PostcodeStatus::Live]), "");
+        assert!(PrefixReading::of_outcode("la1").is_none());
     }
 
     #[test]
