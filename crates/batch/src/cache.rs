@@ -7,7 +7,6 @@ use std::sync::{Arc, RwLock};
 
 use crate::tabular::POISONED;
 use catchment_core::domain::Postcode;
-use catchment_core::index::StatisticalAreaRef;
 
 /// A slot consists of a key of 46 bits and an id of 18 bits, so that a thread reads a slot with a
 /// single load and without a lock.
@@ -90,8 +89,6 @@ pub(super) enum NonPostcode {
 
 /// The number of kinds of text that are not postcodes, rounded up.
 const NON_POSTCODES: u64 = 16;
-/// The number of bits of the ordinal of a statistical area.
-const AREA_BITS: u32 = 24;
 
 /// The number of encodable postcodes: 37^4 outward codes, each with 6,760 inward codes.
 const POSTCODE_COUNT: u64 = 37 * 37 * 37 * 37 * 6_760;
@@ -111,12 +108,9 @@ impl AnswerKey {
         AnswerKey::new(POSTCODE_COUNT + kind as u64, day)
     }
 
-    /// Returns the key of a statistical area, or `None` if the ordinal of the area is too large for
-    /// a key.
-    pub(super) fn statistical_area(area: StatisticalAreaRef, day: u16) -> Option<AnswerKey> {
-        let (layer, ordinal) = (u64::from(area.layer_position), u64::from(area.ordinal));
-        let key = POSTCODE_COUNT + NON_POSTCODES + (layer << AREA_BITS) + ordinal;
-        (ordinal < 1 << AREA_BITS && key + 1 < 1 << POSTCODE_BITS).then(|| AnswerKey::new(key, day))
+    /// Returns the key of a statistical area with this position among all areas.
+    pub(super) fn statistical_area(position: u32, day: u16) -> AnswerKey {
+        AnswerKey::new(POSTCODE_COUNT + NON_POSTCODES + u64::from(position), day)
     }
 
     fn new(ordinal: u64, day: u16) -> AnswerKey {

@@ -108,7 +108,8 @@ pub(super) fn cache_key(
             AnswerKey::non_postcode(NonPostcode::Malformed, day)
         }
         RowLocation::StatisticalArea(Ok(area)) => {
-            return AnswerKey::statistical_area(index.statistical_area_ref(*area)?, day);
+            let area = index.statistical_area_key(*area)?;
+            AnswerKey::statistical_area(index.position_of_key(area)?, day)
         }
         RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Missing)) => {
             AnswerKey::non_postcode(NonPostcode::Missing, day)

@@ -1,4 +1,4 @@
-//! Small keys of areas, for counting answers by area.
+//! Small keys of areas, for counting answers by area and for caches of answers.
 
 use std::fmt;
 
@@ -6,6 +6,7 @@ use jiff::civil::Date;
 
 use super::Index;
 use super::answer::AreaMatch;
+use super::layer::LayerIndex;
 use crate::domain::{Area, Layer};
 
 /// An area of an index, for use as a key. All versions of an area have the same key. A key is
@@ -24,6 +25,10 @@ impl fmt::Debug for AreaKey {
 }
 
 impl AreaKey {
+    pub(super) fn new(layer: Layer, ordinal: u32) -> AreaKey {
+        AreaKey { layer, ordinal }
+    }
+
     /// Returns the layer of the area.
     pub fn layer(self) -> Layer {
         self.layer
@@ -33,10 +38,7 @@ impl AreaKey {
 impl AreaMatch<'_> {
     /// Returns the key of the area.
     pub fn key(&self) -> AreaKey {
-        AreaKey {
-            layer: self.area.layer,
-            ordinal: self.ordinal,
-        }
+        AreaKey::new(self.area.layer, self.ordinal)
     }
 }
 
@@ -49,6 +51,18 @@ impl Index {
             return None;
         }
         layer.version_or_last(key.ordinal, day)
+    }
+
+    /// Returns the position of the area with a key among the areas of all layers, in the order of
+    /// [`Index::layers`]; `None` if the key is from another index.
+    pub fn position_of_key(&self, key: AreaKey) -> Option<u32> {
+        let of_layer = self.layers.iter().position(|layer| layer.id == key.layer)?;
+        let (before, from) = self.layers.split_at(of_layer);
+        if key.ordinal as usize >= from[0].area_count() {
+            return None;
+        }
+        let before: usize = before.iter().map(LayerIndex::area_count).sum();
+        u32::try_from(before).ok()?.checked_add(key.ordinal)
     }
 }
 
@@ -73,6 +87,21 @@ mod tests {
         assert_eq!((name(before), name(DAY)), (Some("NORTH"), Some("WIDER")));
         let other = AreaKey { ordinal: 99, ..key };
         assert!(index.area_with_key(other, DAY).is_none());
+        assert!(index.position_of_key(other).is_none());
         assert_eq!(format!("{key:?}"), "AreaKey(…)");
+    }
+
+    #[test]
+    fn positions_of_keys_are_consecutive_across_layers() {
+        let index = index();
+        let mut positions = Vec::new();
+        for layer in &index.layers {
+            let keys = (0..).take(layer.area_count());
+            let keys = keys.map(|ordinal| AreaKey::new(layer.id, ordinal));
+            positions.extend(keys.map(|key| index.position_of_key(key).expect("an area")));
+        }
+        assert!(positions.len() > 5 && positions.iter().copied().eq((0..).take(positions.len())));
+        let unknown = AreaKey::new(layers::pcn(), 0);
+        assert!(index.position_of_key(unknown).is_none());
     }
 }

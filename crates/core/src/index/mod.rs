@@ -68,7 +68,7 @@ pub use home_counts::{CountedHome, HomeCounter, HomeCounts};
 pub use neighbours::AdjacentArea;
 pub use sector_hint::SectorHint;
 pub use spatial::BoundaryIndex;
-pub use statistical_query::{StatisticalAreaRef, UnknownStatisticalArea};
+pub use statistical_query::UnknownStatisticalArea;
 pub use upcoming::{UpcomingChange, UpcomingChangeKind, UpcomingPractice};
 pub use uprns::{ResolvedHome, UnreadableUprns, UprnList};
 

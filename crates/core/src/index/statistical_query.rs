@@ -21,6 +21,7 @@ use super::answer::{
     AnswerNote, AreaMatch, AreaShare, LayerResult, LocateAnswer, Location, NamedStatisticalArea,
     PlaceShares, PracticeMatch, ShareUnit, UnknownReason,
 };
+use super::area_key::AreaKey;
 use super::layer::LayerIndex;
 use super::residence::{ResolvedPosition, is_covered};
 use crate::domain::{
@@ -42,22 +43,6 @@ pub(super) struct StatisticalPostcodes {
     starts: Vec<u32>,
     /// The rows of the directory, in order of area.
     postcodes: Vec<u32>,
-}
-
-/// A statistical area of an index, for use as a key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StatisticalAreaRef {
-    /// The position of the layer in the index.
-    pub layer_position: u32,
-    /// The area's ordinal in its layer.
-    pub ordinal: u32,
-}
-
-/// Prints no fields, because they could reveal where a person lives.
-impl fmt::Debug for StatisticalAreaRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StatisticalAreaRef(…)")
-    }
 }
 
 /// The error for a code that does not belong to a statistical area of the dataset. The text
@@ -106,16 +91,9 @@ impl Index {
     /// Returns the statistical area that a client specifies, for use as a key. The area belongs to
     /// the layer that the client specifies or, if that layer does not contain the code, to another
     /// layer.
-    pub fn statistical_area_ref(
-        &self,
-        asked: StatisticalAreaLocator,
-    ) -> Option<StatisticalAreaRef> {
+    pub fn statistical_area_key(&self, asked: StatisticalAreaLocator) -> Option<AreaKey> {
         let (areas, ordinal) = self.find_statistical_area(asked).ok()?;
-        let layer_position = u32::try_from(areas.position).expect("few layers");
-        Some(StatisticalAreaRef {
-            layer_position,
-            ordinal,
-        })
+        Some(AreaKey::new(areas.layer, ordinal))
     }
 
     /// Returns the error for a code that does not belong to a statistical area.
@@ -778,14 +756,11 @@ mod tests {
             );
             assert_eq!(answer.statistical_area.expect("found").area.id, code);
         }
-        let reference = |id, code| {
-            let found = index.statistical_area_ref(asked(Some(layer(id)), code));
-            found.map(|area| (area.layer_position, area.ordinal))
-        };
-        assert_eq!(reference("lsoa11", "T1"), Some((6, 1)));
-        assert_eq!(reference("lsoa21", "T1"), Some((6, 1)));
-        assert_eq!(reference("lsoa21", "S2"), Some((5, 2)));
-        assert_eq!(reference("lsoa21", "S9"), None);
+        let key = |id, code| index.statistical_area_key(asked(Some(layer(id)), code));
+        assert_eq!(key("lsoa11", "T1"), Some(AreaKey::new(layer("lsoa21"), 1)));
+        assert_eq!(key("lsoa21", "T1"), key("lsoa11", "T1"));
+        assert_eq!(key("lsoa21", "S2"), Some(AreaKey::new(layer("lsoa11"), 2)));
+        assert_eq!(key("lsoa21", "S9"), None);
         let order: Vec<Layer> = index.statistical_layers().collect();
         assert_eq!(order, [layer("lsoa11"), layer("lsoa21")]);
     }
