@@ -11,6 +11,7 @@ mod answer;
 mod area_key;
 mod area_look_up;
 mod area_postcodes;
+mod area_relations;
 mod assignments;
 mod attributes;
 mod build;
@@ -60,6 +61,7 @@ pub use answer::{
 pub use area_key::AreaKey;
 pub use area_look_up::{AreaLookUp, ContainingAreas};
 pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodeFilter, PostcodePage};
+pub use area_relations::AreaRelation;
 pub use change_dates::ChangeDates;
 pub use directory::PostcodeLookup;
 pub use disagreement::{DisagreeingLayer, Disagreement};
