@@ -1,7 +1,8 @@
 //! Problem responses (RFC 9457).
 
 use axum::Json;
-use axum::http::{HeaderValue, header};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 pub(super) use crate::wire::problem::{InternalError, Problem, ProblemSummary};
@@ -25,4 +26,21 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Replaces the body of a problem with JSON in the format of another API. Other responses are
+/// returned unchanged. The status and headers such as `Retry-After` are preserved.
+pub(super) fn rewrite_problem(
+    response: Response,
+    body: impl FnOnce(StatusCode, &str) -> Vec<u8>,
+) -> Response {
+    let Some(summary) = response.extensions().get::<ProblemSummary>() else {
+        return response;
+    };
+    let body = body(response.status(), &summary.detail);
+    let (mut parts, _) = response.into_parts();
+    let content_type = HeaderValue::from_static("application/json");
+    parts.headers.insert(header::CONTENT_TYPE, content_type);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(body))
 }

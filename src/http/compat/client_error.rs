@@ -3,12 +3,11 @@
 
 use std::borrow::Cow;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::super::locate::{JSON, NO_STORE};
-use super::super::problem::ProblemSummary;
+use super::super::problem::rewrite_problem;
 use crate::wire::json_writer::JsonWriter;
 use catchment_core::domain::PostcodeEntry;
 use catchment_core::geodesy;
@@ -114,15 +113,10 @@ pub(super) fn write_terminated(json: &mut JsonWriter, entry: &PostcodeEntry) {
 ///
 /// This middleware is outside the admission middleware, so that its rejections are rewritten, too.
 pub(in crate::http) async fn problem_to_client_error(response: Response) -> Response {
-    let Some(summary) = response.extensions().get::<ProblemSummary>() else {
-        return response;
-    };
-    let mut json = JsonWriter::new();
-    write_status_and_error(&mut json, response.status(), &summary.detail);
-    json.raw("}");
-    let (mut parts, _) = response.into_parts();
-    let content_type = HeaderValue::from_static("application/json");
-    parts.headers.insert(header::CONTENT_TYPE, content_type);
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(json.into_bytes()))
+    rewrite_problem(response, |status, detail| {
+        let mut json = JsonWriter::new();
+        write_status_and_error(&mut json, status, detail);
+        json.raw("}");
+        json.into_bytes()
+    })
 }
