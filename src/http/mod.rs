@@ -17,6 +17,7 @@ mod embed;
 mod extract;
 mod limits;
 mod locate;
+mod mapit;
 mod maps;
 mod metrics;
 mod middleware;
@@ -98,7 +99,8 @@ pub struct App {
     /// The background map under the areas on interactive maps, if the operator has configured a
     /// basemap.
     basemap: Option<Arc<Basemap>>,
-    /// The limits of the routes of postcodes.io; `None` if these routes are turned off.
+    /// The limits of the routes of postcodes.io; `None` if these routes and those of MapIt are
+    /// turned off.
     compat: Option<CompatLimits>,
     outcode_cache: Arc<OutcodeCache>,
 }
@@ -184,7 +186,8 @@ impl App {
         App { basemap, ..self }
     }
 
-    /// Sets the limits of the routes of postcodes.io; `None` turns these routes off.
+    /// Sets the limits of the routes of postcodes.io; `None` turns these routes and those of MapIt
+    /// off.
     pub fn with_compat(self, compat: Option<CompatLimits>) -> App {
         App { compat, ..self }
     }
@@ -294,6 +297,14 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(middleware::API_ROUTES))
         .layer(map_response(compat::problem_to_client_error));
+    let mapit = match &app.compat {
+        Some(_) => mapit_routes(),
+        None => Router::new(),
+    };
+    let mapit = mapit
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(app.guard(middleware::API_ROUTES))
+        .layer(map_response(mapit::problem_to_mapit_error));
     let pages = if cfg!(feature = "web") {
         page_routes()
     } else {
@@ -329,6 +340,7 @@ pub fn router(app: App) -> Router {
         .merge(api)
         .merge(batch_api)
         .merge(compat)
+        .merge(mapit)
         .merge(batch_pages)
         .merge(pages)
         .with_state(app)
@@ -374,6 +386,35 @@ fn compat_routes() -> Router<App> {
             get(compat::postcodes::terminated),
         )
         .route("/ping", get(compat::postcodes::ping))
+}
+
+/// Returns the routes of MapIt. They have a prefix, because pages have paths such as
+/// `/areas/{layer}`, too.
+fn mapit_routes() -> Router<App> {
+    Router::new()
+        .route(
+            "/mapit/postcode/{postcode}",
+            get(mapit::locations::postcode),
+        )
+        .route(
+            "/mapit/postcode/partial/{partial}",
+            get(mapit::locations::partial_postcode),
+        )
+        .route("/mapit/point/{srid}/{point}", get(mapit::locations::point))
+        .route(
+            "/mapit/nearest/{srid}/{point}",
+            get(mapit::locations::nearest),
+        )
+        .route("/mapit/area/{id}", get(mapit::areas::area))
+        .route("/mapit/area/{id}/geometry", get(mapit::areas::geometry))
+        .route(
+            "/mapit/area/{id}/example_postcode",
+            get(mapit::areas::example_postcode),
+        )
+        .route("/mapit/area/{id}/{relation}", get(mapit::areas::related))
+        .route("/mapit/areas/{areas}", get(mapit::areas::areas))
+        .route("/mapit/code/{scheme}/{code}", get(mapit::areas::by_code))
+        .route("/mapit/generations", get(mapit::generations::list))
 }
 
 /// Returns the routes of the pages, except the batch page. The pages require the feature `web`.

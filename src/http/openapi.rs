@@ -35,7 +35,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The paths of each resource, and the components that only these paths use.
-const FRAGMENTS: [&str; 15] = [
+const FRAGMENTS: [&str; 16] = [
     include_str!("openapi/locate.json"),
     include_str!("openapi/postcodes.json"),
     include_str!("openapi/practices.json"),
@@ -51,6 +51,7 @@ const FRAGMENTS: [&str; 15] = [
     include_str!("openapi/embed.json"),
     include_str!("openapi/maps.json"),
     include_str!("openapi/compat.json"),
+    include_str!("openapi/mapit.json"),
 ];
 
 fn json_of(text: &str) -> Value {
@@ -139,8 +140,8 @@ fn fill_examples(value: &mut Value, values: [&str; 3]) {
     }
 }
 
-/// The tag of the routes of postcodes.io.
-const COMPAT_TAG: &str = "postcodes.io";
+/// The tags of the routes of other services.
+const COMPAT_TAGS: [&str; 2] = ["postcodes.io", "MapIt"];
 
 /// Removes the routes that are turned off from the API definition.
 fn remove_disabled_routes(document: &mut Value, app: &App) {
@@ -152,7 +153,7 @@ fn remove_disabled_routes(document: &mut Value, app: &App) {
     };
     paths.retain(|_, item| {
         let mut operations = item.as_object().into_iter().flat_map(|item| item.values());
-        operations.all(|operation| operation["tags"][0] != COMPAT_TAG)
+        operations.all(|operation| COMPAT_TAGS.iter().all(|tag| operation["tags"][0] != *tag))
     });
 }
 
@@ -331,7 +332,7 @@ mod tests {
     const NEAREST: &[&str] = &["limit", "radius", "wideSearch", "strict"];
 
     /// The operations that ignore unknown parameters, with the parameters that they have.
-    const LENIENT_OPERATIONS: [(&str, &str, &[&str]); 17] = [
+    const LENIENT_OPERATIONS: [(&str, &str, &[&str]); 28] = [
         ("get", "/oembed", OembedParams::NAMES),
         ("get", "/health/live", &[]),
         ("get", "/health/ready", &[]),
@@ -372,6 +373,33 @@ mod tests {
         ("get", "/outcodes/{outcode}", &[]),
         ("get", "/outcodes/{outcode}/nearest", &["limit", "radius"]),
         ("get", "/terminated_postcodes/{postcode}", &[]),
+        (
+            "get",
+            "/mapit/postcode/{postcode}",
+            &["generation", "strict"],
+        ),
+        ("get", "/mapit/postcode/partial/{partial}", &[]),
+        (
+            "get",
+            "/mapit/point/{srid}/{point}",
+            &["type", "generation", "min_generation"],
+        ),
+        ("get", "/mapit/nearest/{srid}/{point}", &[]),
+        ("get", "/mapit/area/{id}", &[]),
+        ("get", "/mapit/area/{id}/geometry", &[]),
+        ("get", "/mapit/area/{id}/example_postcode", &[]),
+        ("get", "/mapit/area/{id}/{relation}", &["type"]),
+        (
+            "get",
+            "/mapit/areas/{areas}",
+            &["type", "generation", "min_generation"],
+        ),
+        (
+            "get",
+            "/mapit/code/{scheme}/{code}",
+            &["type", "generation"],
+        ),
+        ("get", "/mapit/generations", &[]),
     ];
 
     async fn problem_detail(router: &mut Router, request: Request) -> String {

@@ -97,6 +97,10 @@ REQUESTS = [
     ("/random/postcodes", "/random/postcodes"),
     ("/outcodes", "/outcodes?lon=-3.27&lat=54.2&radius=25000"),
     ("/terminated_postcodes/{postcode}", "/terminated_postcodes/LA1%201BZ"),
+    ("/mapit/postcode/{postcode}", "/mapit/postcode/LA18%204DB"),
+    ("/mapit/postcode/{postcode}", "/mapit/postcode/LA1%201AA"),
+    ("/mapit/area/{id}", "/mapit/area/icc:mb-kendal.geojson"),
+    ("/mapit/areas/{areas}", "/mapit/areas/resilience-group"),
 ]
 _, areas = fetch("/api/v1/areas")
 for layer in areas["layers"]:

@@ -71,8 +71,8 @@ pub(in crate::cli) struct ServeArguments {
     /// Date on which the organisation last reviewed the accessibility statement.
     #[arg(long, value_name = "YYYY-MM-DD")]
     accessibility_reviewed: Option<Date>,
-    /// Turn the routes of postcodes.io off (/postcodes, /outcodes, /random, /terminated_postcodes,
-    /// /ping); see docs/users/compat.md.
+    /// Turn the routes of postcodes.io and MapIt off (/postcodes, /outcodes, /random,
+    /// /terminated_postcodes, /ping, /mapit); see docs/users/compat.md and docs/users/mapit.md.
     #[arg(long)]
     no_compat: bool,
     /// Maximum number of postcodes or locations in one request to POST /postcodes, 1 to 1000.

@@ -39,12 +39,15 @@ impl RequestClass {
             "/postcodes/{postcode}"
             | "/postcodes/{postcode}/validate"
             | "/terminated_postcodes/{postcode}"
-            | "/ping" => RequestClass::LookUp,
+            | "/ping"
+            | "/mapit/postcode/{postcode}"
+            | "/mapit/point/{srid}/{point}" => RequestClass::LookUp,
             "/postcodes"
             | "/postcodes/{postcode}/nearest"
             | "/postcodes/{postcode}/autocomplete"
             | "/postcodes/lon/{longitude}/lat/{latitude}"
-            | "/postcodes/lat/{latitude}/lon/{longitude}" => RequestClass::Search,
+            | "/postcodes/lat/{latitude}/lon/{longitude}"
+            | "/mapit/nearest/{srid}/{point}" => RequestClass::Search,
             // A request without a location lists every practice, and is in the class `Rendered`.
             "/api/v1/practices" if has_location(uri) => RequestClass::Search,
             "/api/v1/batch" => RequestClass::Batch,
@@ -114,6 +117,11 @@ mod tests {
         check("/postcodes", get(), "/postcodes?q=1", Search);
         check("/postcodes", Method::POST, "/postcodes", Search);
         check("/outcodes", get(), "/outcodes", Rendered);
+        let point = "/mapit/point/{srid}/{point}";
+        check(point, get(), "/mapit/point/4326/1,1", LookUp);
+        let nearest = "/mapit/nearest/{srid}/{point}";
+        check(nearest, get(), "/mapit/nearest/4326/1,1", Search);
+        check("/mapit/areas/{areas}", get(), "/mapit/areas/1", Rendered);
         check("/anything/else", get(), "/anything/else", Rendered);
         assert_eq!(
             RequestClass::of(None, &get(), &Uri::from_static("/nowhere")),

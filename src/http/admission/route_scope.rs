@@ -4,16 +4,25 @@ use crate::ops::keys::Scope;
 
 /// Returns the scope of a route template, or `None` if the route never requires a key.
 pub(in crate::http) fn scope_of_route(template: &str) -> Option<Scope> {
-    let noun = template.strip_prefix("/api/v1").unwrap_or(template);
+    let prefixes = ["/api/v1", "/mapit"].into_iter();
+    let mut nouns = prefixes.filter_map(|prefix| template.strip_prefix(prefix));
+    let noun = nouns.next().unwrap_or(template);
     match noun.trim_start_matches('/').split('/').next()? {
         "batch" => Some(Scope::Batch),
         "locate" => Some(Scope::Locate),
-        "postcodes" | "outcodes" | "random" | "terminated_postcodes" => Some(Scope::Postcodes),
+        "postcodes"
+        | "outcodes"
+        | "random"
+        | "terminated_postcodes"
+        | "postcode"
+        | "point"
+        | "nearest" => Some(Scope::Postcodes),
+        "area" if template.ends_with("/example_postcode") => Some(Scope::Postcodes),
         "areas" | "practices" | "groups" if template.ends_with("/postcodes") => {
             Some(Scope::Postcodes)
         }
         "practices" => Some(Scope::Practices),
-        "areas" | "changes" => Some(Scope::Areas),
+        "areas" | "area" | "code" | "generations" | "changes" => Some(Scope::Areas),
         "ogc" => Some(Scope::Ogc),
         "tiles" => Some(Scope::Tiles),
         "maps" | "widget" => Some(Scope::Maps),

@@ -25,12 +25,12 @@ impl ClientQuery {
     }
 
     /// Returns whether a parameter is present, with any value or none.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(in crate::http) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 
     /// Returns the value of a parameter; `None` if the value is empty.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(in crate::http) fn get(&self, name: &str) -> Option<&str> {
         let first = self.0.iter().find(|(known, _)| known == name);
         first
             .map(|(_, value)| value.as_str())
@@ -43,7 +43,7 @@ impl ClientQuery {
     }
 
     /// Returns whether the request is for the fields of postcodes.io only, without our answer.
-    pub(super) fn is_strict(&self) -> bool {
+    pub(in crate::http) fn is_strict(&self) -> bool {
         self.has("strict")
     }
 }

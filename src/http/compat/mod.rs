@@ -18,7 +18,10 @@ mod postcode_fields;
 pub(super) mod postcodes;
 
 pub(super) use client_error::problem_to_client_error;
+pub(super) use client_query::ClientQuery;
 pub(super) use outcodes::OutcodeCache;
+pub(super) use postcode_fields::{country_of, layer_of_field};
+pub(super) use postcodes::{find_in_use, has_postcode_form};
 
 /// The limits of the routes of postcodes.io.
 #[derive(Debug, Clone)]

@@ -32,13 +32,13 @@ const NAME_LISTS: [&str; 6] = [
 const COUNTRY: &str = "country";
 
 /// An outward code with postcodes in use.
-pub(super) struct OutcodeCentre {
+pub(in crate::http) struct OutcodeCentre {
     /// The outward code, such as `LA1`.
-    pub(super) text: String,
+    pub(in crate::http) text: String,
     /// How many of its postcodes are in use.
     pub(super) live_count: usize,
     /// The mean position of its postcodes in use; `None` if no position is known.
-    centre: Option<BritishGrid>,
+    pub(in crate::http) centre: Option<BritishGrid>,
 }
 
 /// The names of the areas that the postcodes of an outward code are in, in the order of
@@ -46,7 +46,7 @@ pub(super) struct OutcodeCentre {
 type NameLists = [BTreeSet<String>; NAME_LISTS.len()];
 
 /// The outward codes of a dataset on one day, in ascending order.
-pub(super) struct OutcodeTable {
+pub(in crate::http) struct OutcodeTable {
     /// The digest of the dataset.
     digest: String,
     day: Date,
@@ -63,7 +63,7 @@ pub(in crate::http) struct OutcodeCache(Mutex<Option<Arc<OutcodeTable>>>);
 
 impl OutcodeCache {
     /// Returns the outward codes of a dataset on a day.
-    pub(super) fn table(&self, index: &Index, day: Date) -> Arc<OutcodeTable> {
+    pub(in crate::http) fn table(&self, index: &Index, day: Date) -> Arc<OutcodeTable> {
         let mut cached = lock(&self.0);
         let is_current =
             |table: &&Arc<OutcodeTable>| table.day == day && table.digest == index.digest();
@@ -140,7 +140,7 @@ impl OutcodeTable {
     }
 
     /// Returns an outward code. Spaces and case do not matter.
-    pub(super) fn find(&self, text: &str) -> Option<&OutcodeCentre> {
+    pub(in crate::http) fn find(&self, text: &str) -> Option<&OutcodeCentre> {
         let text = text.replace(char::is_whitespace, "").to_uppercase();
         self.outcodes.iter().find(|outcode| outcode.text == text)
     }

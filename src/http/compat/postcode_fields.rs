@@ -188,7 +188,7 @@ impl FieldAreas {
 }
 
 /// Returns the country of a GSS code.
-fn country_of(code: &str) -> Option<&'static str> {
+pub(in crate::http) fn country_of(code: &str) -> Option<&'static str> {
     match code.as_bytes().first()? {
         b'E' => Some("England"),
         b'W' => Some("Wales"),
@@ -197,6 +197,14 @@ fn country_of(code: &str) -> Option<&'static str> {
         b'L' => Some("Channel Islands"),
         b'M' => Some("Isle of Man"),
         _ => None,
+    }
+}
+
+/// Returns the layer from which a field is filled, if the dataset has it.
+pub(in crate::http) fn layer_of_field(field: &str, manifest: &Manifest) -> Option<Layer> {
+    match source_of(field, manifest)? {
+        FieldSource::Layer(layer) => Some(layer),
+        FieldSource::Attribute(_) => None,
     }
 }
 

@@ -224,7 +224,7 @@ fn parse_postcode(text: &str) -> Result<Postcode, ClientError> {
 
 /// Returns whether a text has the form of a postcode: one or two letters, a digit, a letter or digit
 /// or neither, and after white space or none, a digit and two letters.
-fn has_postcode_form(text: &str) -> bool {
+pub(in crate::http) fn has_postcode_form(text: &str) -> bool {
     let text = text.trim().as_bytes();
     let Some((outcode, [digit, first, second])) = text.split_last_chunk::<3>() else {
         return false;
@@ -266,7 +266,7 @@ fn is_in_use(status: PostcodeStatus) -> bool {
 }
 
 /// Returns the entry of a postcode that is in use.
-pub(super) fn find_in_use(index: &Index, text: &str, day: Date) -> Option<PostcodeEntry> {
+pub(in crate::http) fn find_in_use(index: &Index, text: &str, day: Date) -> Option<PostcodeEntry> {
     let (entry, status) = entry_and_status(index, text.trim().parse().ok()?, day)?;
     is_in_use(status).then_some(entry)
 }

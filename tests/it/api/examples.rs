@@ -25,7 +25,7 @@ const BATCH: &str = "/api/v1/batch";
 const BULK: &str = "/postcodes";
 const TILESETS: &str = "/ogc/collections/{collection}/tiles";
 
-const REQUESTS: [Request; 49] = [
+const REQUESTS: [Request; 60] = [
     ("post", BATCH, "/api/v1/batch?as_of={day}", CSV),
     ("post", BATCH, "/api/v1/batch?check=true&as_of={day}", JSON),
     (
@@ -236,6 +236,62 @@ const REQUESTS: [Request; 49] = [
         JSON,
     ),
     ("get", "/ping", "/ping", JSON),
+    (
+        "get",
+        "/mapit/postcode/{postcode}",
+        "/mapit/postcode/LA18%204DB?strict",
+        JSON,
+    ),
+    (
+        "get",
+        "/mapit/postcode/partial/{partial}",
+        "/mapit/postcode/partial/LA18",
+        JSON,
+    ),
+    (
+        "get",
+        "/mapit/point/{srid}/{point}",
+        "/mapit/point/4326/-3.27,54.21?type=icc,council",
+        JSON,
+    ),
+    (
+        "get",
+        "/mapit/nearest/{srid}/{point}",
+        "/mapit/nearest/4326/-3.27,54.21",
+        JSON,
+    ),
+    (
+        "get",
+        "/mapit/area/{id}",
+        "/mapit/area/council:E06000063",
+        JSON,
+    ),
+    (
+        "get",
+        "/mapit/area/{id}/geometry",
+        "/mapit/area/council:E06000063/geometry",
+        JSON,
+    ),
+    (
+        "get",
+        "/mapit/area/{id}/example_postcode",
+        "/mapit/area/icc:mb-kendal/example_postcode",
+        JSON,
+    ),
+    (
+        "get",
+        "/mapit/area/{id}/{relation}",
+        "/mapit/area/icc:mb-barrow-and-millom/children",
+        JSON,
+    ),
+    ("get", "/mapit/areas/{areas}", "/mapit/areas/icb", JSON),
+    (
+        "get",
+        "/mapit/code/{scheme}/{code}",
+        "/mapit/code/gss/E06000063",
+        JSON,
+    ),
+    ("get", "/mapit/generations", "/mapit/generations", JSON),
 ];
 
 /// The input of batches.

@@ -5,6 +5,7 @@ mod archive_http;
 mod communities;
 mod examples;
 mod http;
+mod mapit;
 pub(crate) mod ogc;
 mod ogc_tiles;
 mod postcode_search;

@@ -287,6 +287,16 @@ fn request_lookups(marked_client: &mut MarkedClient) {
             marked_client.request("POST", "/postcodes", &headers, Some(body));
         }
     }
+    for path in [
+        "/mapit/point/4326/-3.2694711,54.2097422",
+        "/mapit/point/4326/54.2097422,-3.2694711",
+        "/mapit/nearest/27700/317303.125,480077.375",
+        "/mapit/nearest/29902/317303.125,480077.375",
+        "/mapit/postcode/LA142LQ?generation=Zq7Mark",
+        "/mapit/postcode/partial/LA1O",
+    ] {
+        marked_client.request("GET", path, &[], None);
+    }
     for key in [
         "Bearer catchment_c0ffee00Zq7Mark",
         "Basic WnE3TWFyazpMQTE4NERC",

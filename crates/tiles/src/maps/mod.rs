@@ -37,6 +37,7 @@ use labels::{AreaLabel, LabelRequest};
 use layout::{MARKER_SIZE, MapHeading, MapPageLayout, MapScene, are_distinct};
 use raster::{AreaMask, ImagePoint, ImageRect};
 pub use render::{RenderError, pdf, png};
+pub use text::escape_xml;
 use towns::place_towns;
 
 /// The minimum width of a map, in CSS pixels.

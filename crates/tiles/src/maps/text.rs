@@ -74,7 +74,7 @@ pub(super) fn line_breaks(name: &str, size: f64, weight: FontWeight) -> Vec<Vec<
 
 /// Escapes text for XML. Control characters become spaces, and characters that XML does not allow
 /// are removed.
-pub(super) fn escape_xml(text: &str) -> String {
+pub fn escape_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
