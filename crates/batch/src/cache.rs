@@ -252,13 +252,14 @@ mod tests {
         .flat_map(|text| [0, 1, 4_095].map(|day| AnswerKey::postcode(postcode(text), day).0))
         .chain([0, 1].map(|day| AnswerKey::non_postcode(NonPostcode::Missing, day).0))
         .chain([AnswerKey::non_postcode(NonPostcode::NotRequested, 0).0])
+        .chain([0, u32::MAX].map(|position| AnswerKey::statistical_area(position, 4_095).0))
         .collect();
         assert!(keys.iter().all(|&key| key != 0 && key <= KEY_MASK));
         let count = keys.len();
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), count);
-        const { assert!(POSTCODE_COUNT + 16 < 1 << POSTCODE_BITS) };
+        const { assert!(POSTCODE_COUNT + NON_POSTCODES + (1 << u32::BITS) < 1 << POSTCODE_BITS) };
     }
 
     #[test]
