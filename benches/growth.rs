@@ -179,6 +179,8 @@ fn manifest() -> Manifest {
         version: "1".into(),
         title: "A part of the country".into(),
         as_of: date(2026, 4, 30),
+        released: None,
+        publisher: None,
         attribution: "Contains OS and ONS data, or is synthetic".into(),
         licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,

@@ -32,6 +32,8 @@ pub(super) async fn dataset(
         "version": manifest.version,
         "title": manifest.title,
         "as_of": manifest.as_of.to_string(),
+        "released": manifest.released.map(|date| date.to_string()),
+        "publisher": manifest.publisher,
         "digest": index.digest(),
         "loaded": context.loaded_versions(),
         "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },

@@ -22,6 +22,10 @@ pub struct Manifest {
     pub title: String,
     /// The date as of which the data describe the areas.
     pub as_of: Date,
+    /// The date on which this version was released, if known.
+    pub released: Option<Date>,
+    /// The organisation that publishes the dataset, if known.
+    pub publisher: Option<String>,
     /// The attribution, which is shown wherever the data are shown.
     pub attribution: String,
     /// The URL of the data's licence.
@@ -218,6 +222,12 @@ impl Manifest {
                 date,
             })
         })
+    }
+
+    /// Returns the date on which this version was released or, if that is not known, the date as of
+    /// which the data describe the areas.
+    pub fn released_or_as_of(&self) -> Date {
+        self.released.unwrap_or(self.as_of)
     }
 
     /// Returns the first day of the newest source's date. If no source has a date, returns the date

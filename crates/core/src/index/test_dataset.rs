@@ -246,6 +246,8 @@ fn manifest() -> Manifest {
         version: "1".into(),
         title: "World".into(),
         as_of: DAY,
+        released: None,
+        publisher: None,
         attribution: "nobody".into(),
         licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,

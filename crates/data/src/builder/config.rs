@@ -38,6 +38,11 @@ pub(super) struct BuildConfig {
     pub(super) title: String,
     #[serde(deserialize_with = "deserialize_date")]
     pub(super) as_of: Date,
+    /// The date on which this version is released.
+    #[serde(default, deserialize_with = "deserialize_optional_date")]
+    pub(super) released: Option<Date>,
+    /// The organisation that publishes the dataset.
+    pub(super) publisher: Option<String>,
     pub(super) attribution: String,
     pub(super) licence: String,
     pub(super) tolerance_m: f64,
@@ -299,6 +304,8 @@ impl BuildConfig {
             version: _,
             title: _,
             as_of: _,
+            released: _,
+            publisher: _,
             attribution: _,
             licence: _,
             tolerance_m: _,

@@ -21,6 +21,8 @@ pub(super) fn manifest(
         version: config.version.clone(),
         title: config.title.clone(),
         as_of: config.as_of,
+        released: config.released,
+        publisher: config.publisher.clone(),
         attribution: config.attribution.clone(),
         licence: config.licence.clone(),
         tolerance_m: config.tolerance_m,
@@ -93,6 +95,18 @@ mod tests {
                 .complete_outcodes
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn release_date_and_publisher_are_those_of_the_configuration() {
+        let mut config = build_config();
+        let without = manifest(&config, &[], &[], &[]);
+        assert_eq!((without.released, without.publisher), (None, None));
+        config.released = Some(jiff::civil::date(2026, 5, 11));
+        config.publisher = Some("A board".into());
+        let manifest = manifest(&config, &[], &[], &[]);
+        assert_eq!(manifest.released, config.released);
+        assert_eq!(manifest.publisher, config.publisher);
     }
 
     #[test]

@@ -26,6 +26,10 @@ struct ManifestFile {
     version: String,
     title: String,
     as_of: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publisher: Option<String>,
     attribution: String,
     licence: String,
     tolerance_m: f64,
@@ -198,6 +202,13 @@ impl ManifestFile {
             title: self.title,
             as_of: date_from_iso(&self.as_of)
                 .map_err(|error| format!("as_of `{}`: {error}", self.as_of))?,
+            released: self
+                .released
+                .map(|text| {
+                    date_from_iso(&text).map_err(|error| format!("released `{text}`: {error}"))
+                })
+                .transpose()?,
+            publisher: self.publisher.filter(|name| !name.is_empty()),
             attribution: self.attribution,
             licence: self.licence,
             tolerance_m: self.tolerance_m,
@@ -626,6 +637,8 @@ impl From<&Manifest> for ManifestFile {
             version: manifest.version.clone(),
             title: manifest.title.clone(),
             as_of: manifest.as_of.to_string(),
+            released: manifest.released.map(|date| date.to_string()),
+            publisher: manifest.publisher.clone(),
             attribution: manifest.attribution.clone(),
             licence: manifest.licence.clone(),
             tolerance_m: manifest.tolerance_m,
@@ -906,6 +919,21 @@ mod tests {
     }
 
     #[test]
+    fn release_date_and_publisher_are_optional() {
+        let manifest = manifest_from_toml(TOY).expect("a manifest");
+        assert_eq!((manifest.released, &manifest.publisher), (None, &None));
+        assert_eq!(manifest.released_or_as_of(), manifest.as_of);
+        let released = "sources = []\nreleased = \"2026-05-11\"\npublisher = \"A board\"\n";
+        let manifest = manifest_from_toml(&TOY.replacen("sources = []", released, 1));
+        let manifest = manifest.expect("a manifest");
+        assert_eq!(manifest.released, Some(jiff::civil::date(2026, 5, 11)));
+        assert_eq!(manifest.released_or_as_of(), jiff::civil::date(2026, 5, 11));
+        assert_eq!(manifest.publisher.as_deref(), Some("A board"));
+        let reparsed = manifest_from_toml(&manifest_to_toml(&manifest));
+        assert_eq!(reparsed.expect("a manifest"), manifest);
+    }
+
+    #[test]
     fn dates_of_sources_are_kept() {
         let dated = TOY.replacen(
             "sources = []",
@@ -956,6 +984,11 @@ mod tests {
                 "layer `icc`: data_words `of 2025` should contain {date}",
             ),
             ("2025-01-01", "2025-02-30", "as_of `2025-02-30`: "),
+            (
+                "sources = []",
+                "sources = []\nreleased = \"soon\"",
+                "released `soon`: ",
+            ),
             (
                 "id = \"icc\"",
                 "id = \"parish\"",
