@@ -142,6 +142,11 @@ pub(super) async fn layer(
             feature_collection(index, layer, as_of),
         ));
     }
+    Ok(cacheable_json(&headers, &areas_body(index, layer, as_of)))
+}
+
+/// Returns the JSON of the areas of a layer.
+pub(crate) fn areas_body(index: &Index, layer: Layer, as_of: Date) -> Value {
     let areas: Vec<AreaBody<'_>> = areas_with_data(index, layer, as_of)
         .map(AreaBody::from)
         .collect();
@@ -154,7 +159,7 @@ pub(super) async fn layer(
     if !has_data(index, layer, as_of) {
         body["unknown"] = UnknownReason::NoDataForDate.as_str().into();
     }
-    Ok(cacheable_json(&headers, &body))
+    body
 }
 
 /// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`: one area, and its
@@ -188,7 +193,7 @@ fn split_geojson_suffix(name: &str) -> (&str, bool) {
 ///
 /// # Errors
 /// If the dataset has no such layer (404).
-pub(super) fn find_layer(index: &Index, name: &str) -> Result<Layer, Problem> {
+pub(crate) fn find_layer(index: &Index, name: &str) -> Result<Layer, Problem> {
     let mut layers = index.layers();
     let found = layers.find(|layer| layer.as_str() == name);
     found.ok_or_else(|| unknown_layer_of(index))
@@ -198,7 +203,7 @@ pub(super) fn find_layer(index: &Index, name: &str) -> Result<Layer, Problem> {
 ///
 /// # Errors
 /// If the dataset has no such layer (404), or the layer has no data for the date (422).
-pub(super) fn require_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
+pub(crate) fn require_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
     let layer = find_layer(index, name)?;
     if has_data(index, layer, as_of) {
         Ok(layer)
@@ -242,7 +247,7 @@ pub(super) fn unknown_layer_of(index: &Index) -> Problem {
     )
 }
 
-pub(super) fn unknown_area() -> Problem {
+pub(crate) fn unknown_area() -> Problem {
     Problem::unknown(
         "unknown_area",
         "the layer has no such area; /api/v1/areas/{layer} lists the areas",

@@ -62,17 +62,22 @@ pub(super) async fn list(
 
 fn all_practices(context: &RequestContext, headers: &HeaderMap) -> Response {
     let (index, as_of) = (context.index(), context.as_of);
-    let practices: Vec<Value> = index
-        .practices()
-        .iter()
-        .map(|practice| practice_body(index, practice, as_of))
-        .collect();
-    let body = json!({
-        "practices": practices,
+    let body = practices_body(index, index.practices().iter(), as_of);
+    cacheable_json(headers, &body)
+}
+
+/// Returns the JSON of a list of practices.
+pub(crate) fn practices_body<'i>(
+    index: &Index,
+    practices: impl Iterator<Item = &'i Practice>,
+    as_of: Date,
+) -> Value {
+    let practices = practices.map(|practice| practice_body(index, practice, as_of));
+    json!({
+        "practices": practices.collect::<Value>(),
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
-    });
-    cacheable_json(headers, &body)
+    })
 }
 
 /// Returns the practices that are active on the date, sorted by the distance to their nearest
@@ -145,7 +150,7 @@ pub(crate) fn practice_detail(index: &Index, code: OdsCode, as_of: Date) -> Opti
     Some(body)
 }
 
-pub(super) fn unknown_practice() -> Problem {
+pub(crate) fn unknown_practice() -> Problem {
     Problem::unknown(
         "unknown_practice",
         "unknown practice; the code may belong to a practice elsewhere in England; /api/v1/practices lists the practices",

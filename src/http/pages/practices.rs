@@ -99,13 +99,6 @@ fn matching_practices<'i>(
     area: Option<&Area>,
     includes_closed: bool,
 ) -> Vec<&'i Practice> {
-    let name = name.to_lowercase();
-    let matches_name = |practice: &Practice| {
-        let contains_name = |text: &str| text.to_lowercase().contains(&name);
-        contains_name(&practice.name)
-            || contains_name(&practice.address)
-            || contains_name(practice.code.as_str())
-    };
     let is_member = |practice: &Practice| {
         area.is_none_or(|area| {
             let key = GroupMember::Practice(practice.code);
@@ -115,7 +108,7 @@ fn matching_practices<'i>(
     };
     let is_match = |practice: &&Practice| {
         (includes_closed || practice.status_on(day) != PracticeStatus::Closed)
-            && matches_name(practice)
+            && practice.contains_text(name)
             && is_member(practice)
     };
     let mut practices: Vec<&Practice> = index.practices().iter().filter(is_match).collect();

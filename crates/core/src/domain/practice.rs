@@ -71,6 +71,13 @@ keyword_enum!(PracticeStatus {
 });
 
 impl Practice {
+    /// Returns whether the name, the address or the code contains `text`, ignoring case.
+    pub fn contains_text(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let contains = |field: &str| field.to_lowercase().contains(&text);
+        contains(&self.name) || contains(&self.address) || contains(self.code.as_str())
+    }
+
     /// Returns the status on a day. The practice's dates override the status in the source's
     /// edition.
     pub fn status_on(&self, day: Date) -> PracticeStatus {
