@@ -19,6 +19,7 @@ mod limits;
 mod locate;
 mod mapit;
 mod maps;
+mod metadata;
 mod metrics;
 mod middleware;
 mod negotiate;
@@ -271,6 +272,8 @@ pub fn router(app: App) -> Router {
         .route(
             "/tiles/{edition}/{layers}/{z}/{x}/{y}",
             get(tiles::edition_tile),
+        .route("/dataset.jsonld", get(metadata::dcat_record))
+        .route("/datasets.atom", get(metadata::atom_feed))
         )
         .route("/tiles/basemap/{edition}/{z}/{x}/{y}", get(basemap::tile))
         .route("/widget.js", get(widget::script))

@@ -42,6 +42,7 @@ const FRAGMENTS: [&str; 16] = [
     include_str!("openapi/areas.json"),
     include_str!("openapi/changes.json"),
     include_str!("openapi/status.json"),
+    include_str!("openapi/metadata.json"),
     include_str!("openapi/batch.json"),
     include_str!("openapi/ogc.json"),
     include_str!("openapi/ogc_tiles.json"),

@@ -35,6 +35,7 @@ use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
 use crate::web::{
     self, FormError, FormField, LookupPage, LookupResult, LookupState, TypedValues, assets,
 };
+use crate::wire::metadata::{Release, schema_org};
 use catchment_core::domain::{
     InvalidGridReference, InvalidPostcode, LookupStatus, Postcode, Practice, today_in_london,
 };
@@ -350,10 +351,18 @@ pub(super) async fn robots(_: Query<NoParams>, headers: HeaderMap) -> Response {
 /// `GET /sources`: the sources of the dataset and their dates.
 pub(super) async fn sources(
     DatasetRequest { context, .. }: DatasetRequest<DatasetParams>,
+    base: BaseUrl,
     headers: HeaderMap,
 ) -> Response {
-    let page = web::sources(context.index(), today_in_london());
-    cacheable_response(&headers, HTML, page.into_string().into_bytes())
+    let (index, today) = (context.index(), today_in_london());
+    let is_current = !context.has_date() && context.version().is_none();
+    let base_text = base.to_string();
+    let description = is_current
+        .then(|| schema_org::dataset(&Release::new(index, context.tiles(), &base_text, today)));
+    let page = web::sources(index, today, description);
+    let mut response = cacheable_response(&headers, HTML, page.into_string().into_bytes());
+    base.add_vary(response.headers_mut());
+    response
 }
 
 fn lookup_page<'a>(index: &'a Index, state: LookupState<'a>) -> LookupPage<'a> {

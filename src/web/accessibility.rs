@@ -95,8 +95,8 @@ fn contact_link(contact: &str) -> Markup {
     }
 }
 
-/// The file `/robots.txt`. Crawlers may read today's directory of areas, practices and groups.
-/// Crawlers must not read look-ups, lists of postcodes, the API, maps and tiles. The longest rule
+/// The file `/robots.txt`. Crawlers may read today's directory of areas, practices and groups,
+/// and the description of the data. Crawlers must not read look-ups, lists of postcodes, the API, maps and tiles. The longest rule
 /// that matches a URL applies (RFC 9309).
 pub(crate) const ROBOTS_TXT: &str = "\
 User-agent: *
@@ -105,12 +105,15 @@ Allow: /accessibility$
 Allow: /areas$
 Allow: /areas/
 Allow: /assets/
+Allow: /dataset.jsonld$
+Allow: /datasets.atom$
 Allow: /groups$
 Allow: /groups/
 Allow: /partnerships$
 Allow: /partnerships/
 Allow: /practices$
 Allow: /practices/
+Allow: /sources$
 Disallow: /areas/*?
 Disallow: /areas/*/postcodes
 Disallow: /groups/*?

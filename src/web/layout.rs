@@ -1,10 +1,13 @@
 //! The layout of every page: head, navigation, breadcrumb and footer.
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
 
 use super::assets;
 use super::links::{CHANGES_PATH, EMBED_CODE_PATH, SOURCES_PATH};
 use super::nhsuk::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
+use crate::wire::metadata::schema_org::{SCRIPT_TYPE, script_content};
+use crate::wire::metadata::{ATOM, ATOM_PATH};
 use catchment_core::index::Index;
 
 /// The name of the service.
@@ -38,6 +41,8 @@ pub(crate) struct PageLayout<'a> {
     pub(crate) scripts: &'a [&'a str],
     /// Whether search engines may list the page.
     pub(crate) is_indexed: bool,
+    /// The description of the subject of the page in the vocabulary of schema.org.
+    pub(crate) structured_data: Option<Value>,
     /// The content of `main`, with the page's `h1`.
     pub(crate) content: Markup,
 }
@@ -69,6 +74,11 @@ fn head(page: &PageLayout<'_>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             @if !page.is_indexed { meta name="robots" content="noindex"; }
             meta name="theme-color" content="#005eb8";
+            link rel="alternate" type=(ATOM) title="New releases of the data" href=(ATOM_PATH);
+            // Browsers do not execute this script, so the content security policy does not apply.
+            @if let Some(data) = &page.structured_data {
+                script type=(SCRIPT_TYPE) { (PreEscaped(script_content(data))) }
+            }
             // Without the feature `web`, there are no assets to load.
             @if cfg!(feature = "web") {
                 link rel="stylesheet" href=(assets::STYLE.path);

@@ -2,16 +2,19 @@
 
 use jiff::civil::Date;
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::format;
 use super::layout::{PageLayout, layout, link};
 use super::links::CHANGES_PATH;
 use super::nhsuk::{DataTable, summary_list, table};
+use crate::wire::metadata::{ATOM_PATH, DCAT_PATH};
 use catchment_core::domain::{SourceEntry, SourceTimeliness, phrases};
 use catchment_core::index::Index;
 
-/// Renders the page.
-pub(crate) fn sources(index: &Index, today: Date) -> Markup {
+/// Renders the page. `structured_data` describes the dataset for search engines; without it, search
+/// engines do not list the page.
+pub(crate) fn sources(index: &Index, today: Date, structured_data: Option<Value>) -> Markup {
     let manifest = index.manifest();
     let phrases = phrases(manifest.dated_sources());
     let rows: Vec<Vec<Markup>> = manifest
@@ -43,11 +46,15 @@ pub(crate) fn sources(index: &Index, today: Date) -> Markup {
             ("Licence", html! { a href=(manifest.licence) { (manifest.licence) } }),
             ("Attribution", html! { (manifest.attribution) }),
             ("As JSON", html! { a href="/api/v1/dataset" { "About the data (JSON)" } }),
+            ("For data catalogues", html! { a href=(DCAT_PATH) { "DCAT record (JSON-LD)" } }),
+            ("New releases", html! { a href=(ATOM_PATH) { "Feed of releases (Atom)" } }),
         ]))
     };
     let page = PageLayout {
         title: "Sources and their dates",
         breadcrumb: &[link("/", "Look up a place")],
+        is_indexed: structured_data.is_some(),
+        structured_data,
         content,
         ..PageLayout::default()
     };

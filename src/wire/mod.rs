@@ -7,4 +7,5 @@ pub(crate) mod json_writer;
 pub(crate) mod locate;
 pub(crate) mod option_names;
 pub(crate) mod problem;
+pub(crate) mod metadata;
 pub(crate) mod summary;

@@ -41,6 +41,19 @@ export const tests = {
     }
   },
 
+  async "descriptions for search engines do not violate the content security policy"(use) {
+    const types = { "/areas/icc/mb-kendal": "Place", "/practices/P81002": "MedicalClinic", "/sources": "Dataset" };
+    for (const [path, type] of Object.entries(types)) {
+      const page = await use.open(use.service + path);
+      await page.waitForLoadState("networkidle");
+      const texts = await page.locator("script[type='application/ld+json']").allTextContents();
+      assert.deepEqual(texts.map((text) => JSON.parse(text)["@type"]), [type], path);
+      // The browser logs each violation of the policy as an error.
+      assert.deepEqual(page.errors, [], path);
+      await page.context().close();
+    }
+  },
+
   async "pages fit the screen at 400% zoom with forced colours"(use) {
     for (const path of [PAGES.area, PAGES.practice, PAGES.compare]) {
       // At 400% zoom, a screen 1280 px wide is 320 CSS px wide.

@@ -7,6 +7,7 @@ use axum::response::Response;
 use maud::Markup;
 
 use super::super::App;
+use super::super::base_url::BaseUrl;
 use super::super::conditional::{cacheable_response, no_store_response};
 use super::super::problem::Problem;
 use super::super::query_params::{ParamValue, QueryParams, non_blank_params_from_uri};
@@ -26,12 +27,14 @@ impl<P: QueryParams> FromRequestParts<App> for PageRequest<P> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<PageRequest<P>, Problem> {
+        let Ok(base) = BaseUrl::from_request_parts(parts, app).await;
         let params = non_blank_params_from_uri(&parts.uri, P::NAMES)?;
         let DatasetRequest { context, params } = DatasetRequest::from_params(app, &params)?;
         let page = PageRenderer {
             context,
             is_private: false,
             headers: parts.headers.clone(),
+            base,
         };
         Ok(PageRequest { page, params })
     }
@@ -43,6 +46,9 @@ pub(super) struct PageRenderer {
     /// Whether the URL could reveal a person's location, so that the response must not be stored.
     pub(super) is_private: bool,
     headers: HeaderMap,
+    /// The base URL for absolute links. A page that contains such links needs the `Vary` header of
+    /// the base URL.
+    pub(super) base: BaseUrl,
 }
 
 impl PageRenderer {
@@ -58,6 +64,7 @@ impl PageRenderer {
                 has_date: self.context.has_date(),
                 version: self.context.version(),
                 query: &self.context.link_query(),
+                base: &self.base.to_string(),
             })?;
             let body = page.into_string().into_bytes();
             Ok(if self.is_private {

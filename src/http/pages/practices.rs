@@ -144,6 +144,7 @@ pub(in super::super) async fn practice(
         let parent = parent.ok_or_else(unknown_practice)?;
         return Ok(page.redirect(&format!("/practices/{parent}")));
     }
+    let base = page.base.clone();
     let response = page.render(move |context| {
         if let Some(found) = context.index.neighbouring_practice(code) {
             return Ok(directory::neighbouring_practice(context, found));
@@ -152,7 +153,9 @@ pub(in super::super) async fn practice(
         let page = practice_page(context.index, practice, context.as_of);
         Ok(directory::practice(context, &page))
     });
-    response.await
+    let mut response = response.await?;
+    base.add_vary(response.headers_mut());
+    Ok(response)
 }
 
 fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> PracticePage<'i> {

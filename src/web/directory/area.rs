@@ -1,6 +1,7 @@
 //! The pages for all layers, for one layer and for one area.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::super::links::{path_segment, telephone_link};
 use super::super::nhsuk::{Button, button, details, summary_list};
@@ -15,6 +16,7 @@ use super::{
     PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun, layer_path,
     with_query,
 };
+use crate::wire::metadata::schema_org;
 use catchment_core::domain::{
     Area, Boundary, GroupMember, Layer, LayerRole, LineageRelation, LineageStep, Practice,
     PracticeStatus,
@@ -233,7 +235,25 @@ pub(crate) fn area(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
         (downloads(context, page))
         (date_form(context, &area_path(context.index, area.layer, &area.id), &[]))
     };
-    context.page(&name, &layer_breadcrumb(context, area.layer), &content)
+    let breadcrumb = layer_breadcrumb(context, area.layer);
+    context.described_page(&name, &breadcrumb, &content, structured_data(context, area))
+}
+
+/// Returns the description of an area for search engines; `None` if the area is not valid on the
+/// page's date.
+fn structured_data(context: &PageContext<'_>, area: &Area) -> Option<Value> {
+    let (index, day) = (context.index, context.as_of);
+    if !area.period.contains(day) {
+        return None;
+    }
+    let parents = parent_areas(context, area).into_iter();
+    let parents: Vec<&Area> = parents
+        .filter_map(|(layer, id)| index.area(layer, id, day))
+        .collect();
+    let boundary = index.boundary(area.layer, &area.id, day);
+    let bounds = catchment_tiles::bounds_of(boundary.into_iter());
+    let url = |area: &Area| context.absolute_url(&area_path(index, area.layer, &area.id));
+    Some(schema_org::area(index, area, &parents, bounds, url))
 }
 
 fn summary(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {

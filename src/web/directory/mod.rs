@@ -15,6 +15,7 @@ mod practice;
 
 use jiff::civil::Date;
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::format;
 use super::layout::{PageLayout, layout};
@@ -48,6 +49,8 @@ pub(crate) struct PageContext<'a> {
     /// The date and version of the request as a query string without `?`; empty if the request
     /// specified neither a date nor a version.
     pub(crate) query: &'a str,
+    /// The base URL of the service, without a trailing slash; empty if it is not known.
+    pub(crate) base: &'a str,
 }
 
 impl PageContext<'_> {
@@ -58,6 +61,12 @@ impl PageContext<'_> {
             "" => path.to_string(),
             query => format!("{path}{separator}{query}"),
         }
+    }
+
+    /// Returns the absolute URL of a path of this service or, if the base URL is not known, a URL that
+    /// is relative to the host.
+    fn absolute_url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
     }
 
     /// Returns a path of this service with the dataset of the page but not its date.
@@ -122,8 +131,22 @@ impl PageContext<'_> {
     /// Renders a page for one date, with a line that states the date and dataset. `breadcrumb`
     /// contains URLs and texts.
     fn page(&self, title: &str, breadcrumb: &[(String, String)], content: &Markup) -> Markup {
+        self.described_page(title, breadcrumb, content, None)
+    }
+
+    /// Renders a page for one date, with a description of its subject in the vocabulary of
+    /// schema.org. Search engines list only pages without parameters, so other pages have no
+    /// description.
+    fn described_page(
+        &self,
+        title: &str,
+        breadcrumb: &[(String, String)],
+        content: &Markup,
+        structured_data: Option<Value>,
+    ) -> Markup {
         let content = html! { (content) (components::date_line(self)) };
-        self.undated_page(title, breadcrumb, content)
+        let structured_data = structured_data.filter(|_| self.query.is_empty());
+        self.layout(title, breadcrumb, content, structured_data)
     }
 
     /// Renders a page that is not for one date, such as the comparison of two dates.
@@ -132,6 +155,16 @@ impl PageContext<'_> {
         title: &str,
         breadcrumb: &[(String, String)],
         content: Markup,
+    ) -> Markup {
+        self.layout(title, breadcrumb, content, None)
+    }
+
+    fn layout(
+        &self,
+        title: &str,
+        breadcrumb: &[(String, String)],
+        content: Markup,
+        structured_data: Option<Value>,
     ) -> Markup {
         let breadcrumb: Vec<Link<'_>> = breadcrumb
             .iter()
@@ -142,6 +175,7 @@ impl PageContext<'_> {
             section: Some("/areas"),
             breadcrumb: &breadcrumb,
             is_indexed: self.query.is_empty(),
+            structured_data,
             content,
             ..PageLayout::default()
         };

@@ -19,6 +19,7 @@ use super::components::{
 use super::{
     PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
 };
+use crate::wire::metadata::schema_org;
 use catchment_core::domain::{
     Area, Basis, FormerPremises, Layer, LayerRole, NeighbouringPractice, OdsCode, OrganisationKind,
     Practice, PracticeStatus, PracticeSuccession, Premises,
@@ -164,7 +165,9 @@ pub(crate) fn practice(context: &PageContext<'_>, page: &PracticePage<'_>) -> Ma
         }
         (date_form(context, &practice_path(practice.code), &[]))
     };
-    context.page(&practice.name, &breadcrumb, &content)
+    let url = context.absolute_url(&practice_path(practice.code));
+    let structured_data = schema_org::practice(context.index, practice, context.as_of, &url);
+    context.described_page(&practice.name, &breadcrumb, &content, structured_data)
 }
 
 /// Renders `/practices/{ods_code}` for a practice outside the area of the dataset.

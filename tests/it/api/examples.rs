@@ -36,6 +36,12 @@ const REQUESTS: [Request; 60] = [
     ),
     (
         "get",
+        "/dataset.jsonld",
+        "/dataset.jsonld",
+        "application/ld+json",
+    ),
+    (
+        "get",
         "/api/v1/changes",
         "/api/v1/changes?as_of=2023-03-31",
         JSON,

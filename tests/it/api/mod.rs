@@ -6,6 +6,7 @@ mod communities;
 mod examples;
 mod http;
 mod mapit;
+mod metadata;
 pub(crate) mod ogc;
 mod ogc_tiles;
 mod postcode_search;
