@@ -1,5 +1,5 @@
 //! The command line: `serve`, `locate`, `batch`, `flows`, `build`, `check`, `diff`, `export`, `keys`,
-//! `health`, `completions` and `man`.
+//! `health`, `mcp`, `completions` and `man`.
 
 mod batch;
 mod batch_input;
@@ -11,6 +11,8 @@ mod flows;
 mod health;
 mod keys;
 mod locate;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod output;
 mod propose;
 mod serve;
@@ -104,6 +106,13 @@ enum CliCommand {
         after_help = "Requests /health/ready. The command connects only to a loopback address.\n\nExample:\n  catchment health\n  catchment health --address 127.0.0.1:9000\n\nExit status: 0 ready, 1 not ready or no response, 2 usage error."
     )]
     Health(health::HealthArguments),
+    /// Answer look-ups of a language model, as a server of the Model Context Protocol on standard input
+    /// and output.
+    #[cfg(feature = "mcp")]
+    #[command(
+        after_help = "The program that runs the model starts this command and sends it requests; docs/users/mcp.md has its configuration. The tools are locate, find_practice, area, areas_of_layer and compare_dates. The command makes no network connections and writes no files, but the model sees each question and answer: do not use it with data about patients unless your organisation allows this.\n\nExample:\n  catchment mcp\n  catchment mcp --data /tmp/my-dataset --as-of 2025-12-01\n\nExit status: 0 the client closed standard input, 2 usage error, dataset not loaded or not a client of the protocol."
+    )]
+    Mcp(mcp::McpArguments),
     /// Print completions of commands and options for a shell.
     #[command(
         after_help = "Example:\n  catchment completions bash > ~/.local/share/bash-completion/completions/catchment\n  catchment completions zsh > ~/.zfunc/_catchment    # a folder of fpath\n  catchment completions fish > ~/.config/fish/completions/catchment.fish"
@@ -225,6 +234,8 @@ fn run_command(arguments: CliArguments) -> Result<ExitCode> {
         CliCommand::Export(arguments) => export::run(&arguments),
         CliCommand::Keys(arguments) => keys::run(&arguments),
         CliCommand::Health(arguments) => health::run(&arguments),
+        #[cfg(feature = "mcp")]
+        CliCommand::Mcp(arguments) => mcp::run(&arguments),
         CliCommand::Completions(arguments) => shell_files::print_completions(&arguments),
         CliCommand::Man(arguments) => shell_files::write_man_pages(&arguments),
     }

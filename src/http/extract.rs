@@ -81,7 +81,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Returns the text of a parameter, or `None` if the value is null.
-fn param_text(name: &str, value: Value) -> Result<Option<String>, Problem> {
+pub(crate) fn param_text(name: &str, value: Value) -> Result<Option<String>, Problem> {
     match (name, value) {
         (_, Value::Null) => Ok(None),
         ("lon" | "lat" | "easting" | "northing" | "uprn", Value::Number(number)) => {

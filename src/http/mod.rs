@@ -66,13 +66,19 @@ use widget::WidgetCache;
 pub use crate::web::AccessibilityDetails;
 pub use admission::{AccessConfig, InvalidIpNetwork, IpNetwork, IpRateLimit};
 pub(crate) use areas::area_detail;
+#[cfg(feature = "mcp")]
+pub(crate) use areas::{areas_body, find_layer, require_layer, unknown_area};
 pub use base_url::{InvalidPublicUrl, PublicUrl};
 pub(crate) use batch::AUDIT_TARGET;
 pub use batch::BatchLimits;
 pub use compat::CompatLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
+#[cfg(feature = "mcp")]
+pub(crate) use extract::param_text;
 pub use limits::ServerLimits;
 pub(crate) use practices::practice_detail;
+#[cfg(feature = "mcp")]
+pub(crate) use practices::{practices_body, unknown_practice};
 pub use server::{Listener, serve};
 pub use source_age::{InvalidSourceAgeMax, SourceAgeMax};
 pub(crate) use widget::{default_layer, ensure_drawable, widget_map_body};
@@ -266,14 +272,14 @@ pub fn router(app: App) -> Router {
         )
         .route("/ogc/tileMatrixSets", get(ogc::tile_matrix_sets))
         .route("/ogc/tileMatrixSets/{tileMatrixSetId}", get(ogc::tile_matrix_set))
+        .route("/dataset.jsonld", get(metadata::dcat_record))
+        .route("/datasets.atom", get(metadata::atom_feed))
         .route("/openapi.json", get(openapi::document))
         .route("/tiles/{name}", get(tiles::document))
         .route("/tiles/{layers}/{z}/{x}/{y}", get(tiles::tile))
         .route(
             "/tiles/{edition}/{layers}/{z}/{x}/{y}",
             get(tiles::edition_tile),
-        .route("/dataset.jsonld", get(metadata::dcat_record))
-        .route("/datasets.atom", get(metadata::atom_feed))
         )
         .route("/tiles/basemap/{edition}/{z}/{x}/{y}", get(basemap::tile))
         .route("/widget.js", get(widget::script))

@@ -25,7 +25,7 @@ const BATCH: &str = "/api/v1/batch";
 const BULK: &str = "/postcodes";
 const TILESETS: &str = "/ogc/collections/{collection}/tiles";
 
-const REQUESTS: [Request; 60] = [
+const REQUESTS: [Request; 61] = [
     ("post", BATCH, "/api/v1/batch?as_of={day}", CSV),
     ("post", BATCH, "/api/v1/batch?check=true&as_of={day}", JSON),
     (
