@@ -14,7 +14,7 @@ use catchment_batch::flows::PublishedFlows;
 use catchment_core::index::Index;
 use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
-/// Why a look-up has no answer.
+/// The reason why a look-up has no answer.
 pub struct LookupProblem {
     /// The code of the problem, such as `unknown_postcode`.
     pub code: &'static str,

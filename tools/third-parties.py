@@ -42,7 +42,7 @@ def installed(node_modules):
 
 
 def texts(package):
-    """Returns the texts of the licence files of a package, in the order of their paths."""
+    """Returns the contents of the licence files of a package, in the order of their paths."""
     folder = Path(package["manifest_path"]).parent
     files = {path for path in folder.iterdir() if path.name.lower().startswith(NAMES) and path.is_file()}
     if package["license_file"]:

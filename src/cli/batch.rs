@@ -158,7 +158,8 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         arguments.check_output_name(detected.output_format)?;
         if detected.output_format.is_workbook() && hashed_output.inner.is_terminal() {
             bail!(
-                "a workbook is not shown on a terminal: name the output, for example -o answered.xlsx"
+                "a workbook cannot be shown on a terminal: give an output file, for example -o \
+                 answered.xlsx"
             );
         }
         if !arguments.quiet {

@@ -217,7 +217,7 @@ impl InputArguments {
         let mut file = opened.with_context(opening)?;
         let metadata = file.metadata().with_context(opening)?;
         if metadata.is_dir() {
-            bail!("{} is a folder; name a file", self.input.display());
+            bail!("{} is a folder; give a file", self.input.display());
         }
         let access = match request.format {
             _ if !metadata.is_file() => None,

@@ -26,8 +26,8 @@ pub(super) struct CheckArguments {
     /// terminated).
     #[arg(long, value_name = "DIR")]
     previous: Option<PathBuf>,
-    /// Instead, compare the date of each source with how often its publisher publishes it, and name
-    /// the edition to fetch next. Nothing is fetched, and only the manifest is read.
+    /// Instead of checking the data, list the sources of which a newer edition should have been
+    /// published, and the editions to fetch. Reads only the manifest, and uses no network.
     #[arg(long, conflicts_with_all = ["previous", "findings"])]
     sources: bool,
     /// Print all findings as JSON.

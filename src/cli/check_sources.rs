@@ -1,4 +1,4 @@
-//! `catchment check --sources`: which sources of a dataset have newer editions.
+//! `catchment check --sources`: lists the sources of a dataset that have newer editions.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -109,7 +109,7 @@ fn text_report(manifest: &Manifest, today: Date, sources: &[JudgedSource<'_>]) -
     let editions = to_fetch(sources);
     lines.push(String::new());
     if editions.is_empty() {
-        lines.push("no newer edition should be out".into());
+        lines.push("no source has a newer edition that should have been published".into());
     } else {
         lines.push("To fetch:".into());
         let line = |edition: &&Edition| match &edition.publisher {

@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     let today = today_in_london();
     if arguments.new.is_none() && as_of <= today {
         bail!(
-            "--as-of: {as_of} is not after today, {today}: name a later date, or a second dataset"
+            "--as-of: {as_of} is not after today, {today}: give a later date, or a second dataset"
         );
     }
     let output = arguments.output.as_ref().map(|folder| {

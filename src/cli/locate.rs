@@ -187,8 +187,8 @@ fn to_params(
         .collect()
 }
 
-/// Returns the parameter that a place is: a postcode, the code of a statistical area with or without the
-/// id of its layer, or a UPRN after its name.
+/// Returns the parameter for a place: a postcode, the code of a statistical area with or without the id
+/// of its layer, or a UPRN after its name.
 fn place_param(text: &str) -> (&str, &str) {
     match text.trim().split_once('=') {
         Some((layer, code)) if Layer::find(layer.trim()).is_some() => (layer.trim(), code),
@@ -441,7 +441,8 @@ fn area_text(area_match: &AreaMatch<'_>) -> String {
     format!("({})", parts.join(", "))
 }
 
-/// Describes how a place is divided: `split: 0.75 of its live postcodes; Bay ICC 0.25`.
+/// Describes how a place is divided between areas: `split: 0.75 of its live postcodes; Bay ICC
+/// 0.25`.
 fn shares_text(shares: &PlaceShares<'_>) -> String {
     let unit = match shares.unit {
         ShareUnit::Postcodes => "live postcodes",
@@ -621,7 +622,7 @@ fn basis_text(steps: &[&PracticeSuccession]) -> String {
     format!(", by {}", words.join(", "))
 }
 
-/// Lines that each have a label and a text.
+/// Lines, each with a label and a value.
 #[derive(Default)]
 struct LabelledLines(Vec<(String, String)>);
 
@@ -630,7 +631,7 @@ impl LabelledLines {
         self.0.push((label.to_string(), text.to_string()));
     }
 
-    /// Formats the lines with the texts aligned in a column. A repeated label is left blank.
+    /// Formats the lines with the values aligned in a column. A repeated label is left blank.
     fn to_aligned_text(&self) -> String {
         let width = self
             .0

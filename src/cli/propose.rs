@@ -9,8 +9,8 @@ use super::{BuildArguments, print};
 use catchment_core::domain::today_in_london;
 use catchment_data::builder::{self, ProposalOptions};
 
-/// Writes the configuration and prints what each file was taken for, what is missing, and the next
-/// commands.
+/// Writes the configuration and prints what each file was recognised as, what is missing, and the
+/// next commands.
 pub(super) fn run(folder: &Path, arguments: &BuildArguments) -> Result<ExitCode> {
     let options = ProposalOptions {
         output: arguments.output.as_deref(),

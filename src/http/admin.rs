@@ -86,8 +86,7 @@ async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderM
 
 /// Reloads the datasets on a blocking thread and logs the outcome.
 ///
-/// # Errors
-/// If the reload fails. The error is a text that states the reason.
+/// # Errors If the reload fails. The error is a string that states the reason.
 pub async fn reload_datasets(dataset_store: Arc<DatasetStore>) -> Result<(), String> {
     let task = tokio::task::spawn_blocking(move || {
         dataset_store

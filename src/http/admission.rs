@@ -653,7 +653,7 @@ fn try_acquire_now(
 }
 
 /// Returns whether the handler of a look-up, a search or a page reads the request body, which may
-/// arrive slowly. Batches have limits of their own, and other handlers ignore the body.
+/// arrive slowly. Batches have separate limits, and other handlers ignore the body.
 fn reads_body(route: Option<&str>, request: &Request) -> bool {
     let accepts_body = matches!(route, Some("/" | "/api/v1/locate" | "/postcodes"));
     accepts_body && request.method() == Method::POST && !request.body().is_end_stream()

@@ -1,4 +1,4 @@
-//! The changes that the dataset already has for later dates.
+//! The changes in the dataset that take effect on later dates.
 
 use axum::http::HeaderMap;
 use axum::response::Response;

@@ -3,7 +3,7 @@
 //!
 //! The metrics are registered when they are requested, because most values come from counters that
 //! other modules use for their own purposes. prometheus-client appends `_total` to the names of
-//! counters, and a full stop to help texts.
+//! counters, and a full stop to the help of each metric.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -173,7 +173,8 @@ fn register_source_ages(registry: &mut Registry, dataset_store: &DatasetStore) {
     );
 }
 
-/// Registers for how long newer editions of the sources of the loaded datasets should have been out.
+/// Registers the number of days since newer editions of the sources of the loaded datasets should
+/// have been published.
 fn register_overdue_sources(registry: &mut Registry, dataset_store: &DatasetStore) {
     let today = today_in_london();
     let mut overdue: BTreeMap<(String, String, String), i32> = BTreeMap::new();

@@ -329,7 +329,7 @@ mod tests {
         ),
     ];
 
-    /// The parameters of searches for the postcodes near a point of the path.
+    /// The parameters of searches for the postcodes near a point in the path.
     const NEAREST: &[&str] = &["limit", "radius", "wideSearch", "strict"];
 
     /// The operations that ignore unknown parameters, with the parameters that they have.

@@ -169,7 +169,8 @@ fn render_lookup(
     let answer = index.locate(&query);
     if answer.status == LookupStatus::UnknownPostcode {
         let message = format!(
-            "We cannot find this postcode in the directory of {}. It may be newer. Check it with the person",
+            "We cannot find this postcode in the directory of {}. The postcode may be newer. Check \
+             it with the person",
             index.manifest().directory_edition()
         );
         let LocateQuery { locator, as_of, .. } = query;

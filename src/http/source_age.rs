@@ -113,7 +113,7 @@ fn overdue_sentence(judged: &JudgedSource<'_>) -> Option<String> {
     };
     let as_of = judged.source.as_of?;
     Some(format!(
-        "the source `{}` as of {as_of} is {} days overdue: `{}` should be out",
+        "the source `{}` as of {as_of} is {} days overdue: `{}` should have been published",
         judged.source.title, overdue.days, overdue.newest
     ))
 }
@@ -165,7 +165,7 @@ mod tests {
         let next = SourceAgeLimits::new(vec![SourceAgeMax::NextEdition]);
         let sentences = next.too_old(&manifest, day);
         let directory = "the source `ONS Postcode Directory` as of 2025-11 is 274 days overdue: `ONS \
-                         Postcode Directory, August 2026` should be out";
+                         Postcode Directory, August 2026` should have been published";
         assert!(
             sentences.iter().any(|sentence| sentence == directory),
             "{sentences:#?}"

@@ -149,7 +149,8 @@ fn residence_community(
                 @if let Some(part) = part { " (" (area_link(index, part.area, query)) " part)" }
                 "."
             }
-            // Where the homes are known, they say more than the distance to the boundary.
+            // If shares of homes are known, they are more informative than the distance to the
+            // boundary.
             @if let Some(shares) = &found.shares { (other_shares(shares)) }
             @else if let Some(edge) = &found.proximity { (boundary_distance(found, edge, place)) }
             (dispute(found))
@@ -215,7 +216,7 @@ fn share_of_place(found: &AreaMatch<'_>, place: &str) -> String {
     }
 }
 
-/// Returns the plural noun for what was counted.
+/// Returns the plural noun for the unit in which shares are counted.
 fn unit(shares: &PlaceShares<'_>) -> &'static str {
     match shares.unit {
         ShareUnit::Postcodes => "postcodes",
@@ -223,7 +224,8 @@ fn unit(shares: &PlaceShares<'_>) -> &'static str {
     }
 }
 
-/// Formats a share of postcodes or homes. A share that is neither none nor all is not shown as such.
+/// Formats a share of postcodes or homes, which is greater than 0 and less than 1. It is therefore
+/// never shown as 0% or 100%.
 fn percent(share: f64) -> String {
     match share * 100.0 {
         share if share < 1.0 => "fewer than 1%".into(),

@@ -69,7 +69,7 @@ export function flowElements(flows, createElement, table) {
   if (flows.matrix !== null) {
     parts.push(
       heatMap(flows, createElement),
-      createElement("p", { class: "nhsuk-body-s" }, "The more people, the darker the cell. Cells with a border are people who are registered in the area where they live. “Elsewhere” is outside these areas. “Not known” means that we do not know the practice, or where the person lives."),
+      createElement("p", { class: "nhsuk-body-s" }, "The more people, the darker the cell. Cells with a border count people who are registered in the area where they live. “Elsewhere” is outside these areas. “Not known” means that we do not know the practice, or where the person lives."),
     );
   }
   return parts;

@@ -363,7 +363,7 @@ fn explanation(manifest: &Manifest) -> Markup {
             h2 { "What you get back" }
             p { "All your rows come back unchanged and in the same order, with these columns added:" }
             (columns)
-            p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out or correct a row. The result has the format of your file. A workbook comes back with its other sheets, styles and formulas, and with one more sheet that has a summary." }
+            p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row states the reason. We never leave out or correct a row. The result has the format of your file. A workbook comes back with its other sheets, styles and formulas, and with one more sheet that has a summary." }
             (codes_table(manifest))
             p { "For millions of rows, it is quicker to use " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
         }

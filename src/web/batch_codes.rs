@@ -27,11 +27,11 @@ const MEANINGS: [(&str, &str); 41] = [
         "The directory does not have this postcode",
     ),
     ("unknown_area", "No such statistical area"),
-    ("unknown_uprn", "No such address in the table of UPRNs"),
     (
-        "uprn_unavailable",
-        "No table of UPRNs to look the address up in",
+        "unknown_uprn",
+        "The table of UPRNs does not have this address",
     ),
+    ("uprn_unavailable", "We have no table of UPRNs"),
     ("partial_postcode", "Only the first part of a postcode"),
     ("malformed", "Not a postcode, code or position"),
     ("missing", "Empty"),
@@ -75,11 +75,11 @@ const MEANINGS: [(&str, &str); 41] = [
     ),
     (
         "registration:closed_no_successor",
-        "Practice closed, and no other took its patients over",
+        "Practice closed, and no other practice took over its patients",
     ),
     (
         "registration:succession_cycle",
-        "The data do not say which practice took the patients over",
+        "The data do not show which practice took over the patients",
     ),
     (
         "registration:outside_coverage",

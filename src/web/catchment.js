@@ -163,7 +163,7 @@ function findAnswer({ unit, origin, fit, days, shapes, rows }, key, postcode, da
 }
 
 const damaged = (path) =>
-  new CatchmentError("damaged", `${path} is not the file of this copy: it is cut short, changed, or of another export. Reload the page; if that does not help, copy all files of one export to the site again.`);
+  new CatchmentError("damaged", `${path} is not the file that index.json lists: it is truncated, changed, or from another export. Reload the page; if that does not help, copy all files of one export to the site again.`);
 
 // Returns the areas of a topology (TopoJSON) that contain a position, and whether the position is within a metre of an
 // edge. Coordinates are whole multiples of 1e-7 degrees, so the arithmetic is exact. A point on a border is in only one
@@ -210,7 +210,7 @@ export class Catchment {
   async #get(path) {
     const response = await this.#fetch(new URL(path, this.base)).catch(() => null);
     if (!response?.ok) {
-      const reason = response ? `the site answered with status ${response.status}` : "there is no connection";
+      const reason = response ? `the site returned status ${response.status}` : "there is no connection";
       throw new CatchmentError("unavailable", `${path} cannot be loaded: ${reason}`);
     }
     return response;
@@ -332,7 +332,7 @@ export class Catchment {
       answer = await this.#findInGroup(index, position, key, `${outcode} ${incode}`, day);
     }
     if (!answer && isComplete) {
-      throw new CatchmentError("unknown_postcode", `unknown postcode: it is not in the directory of ${index.directory}, which has every postcode of this district; it may be newer`);
+      throw new CatchmentError("unknown_postcode", `unknown postcode: it is not in the directory of ${index.directory}, which has every other postcode of this district; the postcode may be newer`);
     }
     return answer ?? index.without_location.outside_coverage;
   }

@@ -38,7 +38,7 @@ async function update() {
     result.replaceChildren(...document.adoptNode(page.getElementById("embed-code")).childNodes);
     history.replaceState(null, "", url);
     addCopyButtons();
-    status.textContent = "The preview and the code are updated.";
+    status.textContent = "The preview and the code have been updated.";
   } catch {
     form.submit();
   }

@@ -265,9 +265,9 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
             p { "Set the colours in your style sheet: " code { "catchment-map { --catchment-accent: #005eb8; --catchment-land: #d8e6f3; }" } ". You can also set "
                 @for name in ["ink", "paper", "link", "sea", "line", "around", "chosen", "on-accent", "focus", "error", "font"] { code { "--catchment-" (name) } ", " }
                 "and " code { "--catchment-height" } "." }
-            p { "When a visitor selects an area, the element sends a " code { "catchment-select" } " event with " code { "detail: { layer, id, name }" } ". A postcode search sends " code { "catchment-answer" } " with the area in which the postcode is, but never the postcode; " code { "catchment-ready" } " and " code { "catchment-error" } " say whether the map is drawn. From a script, call " code { "lookup(postcode)" } " or " code { "show(area)" } "." }
-            p { "To link the names in answers to your own pages, give their address: " code { "link=\"https://www.example.nhs.uk/{layer}/{id}\"" } ". For the question whether a postcode is in the area of a GP practice, use the attribute " code { "practice" } " with the ODS code of the practice." }
-            p { "To choose an area that is not in the list above, name it in the address of this page: " code { (EMBED_CODE_PATH) "?show=" (page.map.layer) "/ID" } ", with the id of the area." }
+            p { "When a visitor selects an area, the element sends a " code { "catchment-select" } " event with " code { "detail: { layer, id, name }" } ". A postcode search sends " code { "catchment-answer" } " with the area that contains the postcode, but never the postcode; " code { "catchment-ready" } " and " code { "catchment-error" } " report whether the map was drawn. From a script, call " code { "lookup(postcode)" } " or " code { "show(area)" } "." }
+            p { "To link the names in answers to your own pages, give their address: " code { "link=\"https://www.example.nhs.uk/{layer}/{id}\"" } ". To show whether a postcode is in the area of a GP practice, use the attribute " code { "practice" } " with the ODS code of the practice." }
+            p { "To choose an area that is not in the list above, specify it in the address of this page: " code { (EMBED_CODE_PATH) "?show=" (page.map.layer) "/ID" } ", with the id of the area." }
             p { "Other attributes are " code { "heading" } ", " code { "heading-level" } ", " code { "label" } ", " code { "as-of" } " (a date, such as 2025-12-01) and " code { "height" } "." }
         }
     }

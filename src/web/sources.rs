@@ -1,4 +1,4 @@
-//! The page at `/sources`: the published works from which the data are, and their dates.
+//! The page at `/sources`: the published works from which the data were taken, and their dates.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -38,7 +38,7 @@ pub(crate) fn sources(index: &Index, today: Date, structured_data: Option<Value>
                 rows,
             }))
         }
-        p { a href=(CHANGES_PATH) { "What changes next" } " lists the changes of areas and practices that our data already have." }
+        p { a href=(CHANGES_PATH) { "What changes next" } " lists the changes of areas and practices that are already in our data." }
         h2.nhsuk-heading-m { "The dataset" }
         (summary_list(&[
             ("Name and version", html! { (manifest.name) ", version " (manifest.version) }),
@@ -74,7 +74,7 @@ fn row(source: &SourceEntry, today: Date) -> Vec<Markup> {
             (date)
             @if let SourceTimeliness::Overdue(overdue) = source.timeliness(today) {
                 br;
-                "A newer edition should be out: " (overdue.newest.date.in_words())
+                "A newer edition should have been published: " (overdue.newest.date.in_words())
             }
         },
         html! { (released.unwrap_or_else(not_known)) },

@@ -116,8 +116,8 @@ impl Problem {
     /// problem does not contain the sector, which is a part of the input.
     pub(crate) fn unknown_postcode(index: &Index, locator: Option<Locator>, day: Date) -> Problem {
         let detail = format!(
-            "unknown postcode: it is not in the directory of {}, which has every postcode of this \
-             district; it may be newer",
+            "unknown postcode: it is not in the directory of {}, which has every other postcode of this \
+             district; the postcode may be newer",
             index.manifest().directory_edition()
         );
         let mut problem = Problem::new(StatusCode::NOT_FOUND, "unknown_postcode", detail);
@@ -136,7 +136,7 @@ impl Problem {
     /// Reports that the table of UPRNs does not have the UPRN.
     pub(crate) fn unknown_uprn() -> Problem {
         let detail = "unknown UPRN: it is not in the table of UPRNs of this service, or has no \
-                      position there; it may be newer: ask by postcode";
+                      position in it; the UPRN may be newer: look up the postcode instead";
         Problem::new(StatusCode::NOT_FOUND, "unknown_uprn", detail)
     }
 

@@ -16,7 +16,8 @@ function crc32(bytes) {
   return ~sum >>> 0;
 }
 
-// Returns a zip archive with these files, compressed in the same way as in Excel. `parts` contains texts by file name.
+// Returns a zip archive with these files, compressed in the same way as in Excel. `parts` contains the text of each
+// file by name.
 function zip(parts) {
   const [files, directory] = [[], []];
   let offset = 0;

@@ -49,7 +49,7 @@ def text(cell):
 
 
 def in_order(rows):
-    """Returns rows as tuples of texts, in an order that does not depend on the engine."""
+    """Returns rows as tuples of strings, in an order that does not depend on the engine."""
     return sorted(tuple(text(cell) for cell in row) for row in rows)
 
 

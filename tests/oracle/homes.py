@@ -230,7 +230,7 @@ def compare(folder, dataset, table_path):
     homes = homes.sort_values(["number", "east", "north"])
     same = homes.duplicated(["number", "GRIDGB1E", "GRIDGB1N", "PCDS", "LSOA21CD"])
     expect("says the same", int(same.sum()))
-    expect("says something else", int(homes[~same].duplicated("number").sum()))
+    expect("different values", int(homes[~same].duplicated("number").sum()))
     homes = homes.drop_duplicates("number")
 
     uprns = pd.read_csv(table_path, dtype=str, keep_default_na=False)

@@ -60,7 +60,7 @@ for postcode, easting, northing in located[["postcode", "easting", "northing"]].
         assert abs(one["distance"] - metres) < 0.06, (one["distance"], metres)
     count += 1
 
-# The postcodes that begin with a text; postcodes of unknown status come last.
+# The postcodes that begin with a string; postcodes of unknown status come last.
 unknown = directory[directory.status == "not_confirmed"].postcode
 for text in ["LA1", "LA1 1", "BB1 1B", "CA28 7"]:
     prefix = text if " " in text else text + " "

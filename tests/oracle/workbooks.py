@@ -105,7 +105,7 @@ def patients(path):
             return data.replace(b"</Relationships>", added.encode())
         if name != "xl/worksheets/sheet1.xml":
             return data
-        # openpyxl stores texts in their cells, and formulas without their values.
+        # openpyxl stores strings in their cells, and formulas without their values.
         text = data.decode()
         for index, (_, _, postcode, _) in enumerate(PATIENTS):
             row = 4 + index if index < 3 else 5 + index

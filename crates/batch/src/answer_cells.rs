@@ -26,8 +26,9 @@ use catchment_core::index::{
 /// Runs of encoded cells, followed by two reasons: the reason why a result is missing, and the
 /// reason why the resilience groups are unknown.
 ///
-/// To avoid cache misses, the runs and the reasons are texts in a single allocation. The allocation
-/// starts with the number of texts and the end offset of each text, as four-byte integers.
+/// To avoid cache misses, the runs and the reasons are strings in a single allocation. The
+/// allocation starts with the number of strings and the end offset of each string, as four-byte
+/// integers.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CellRuns(Box<[u8]>);
 
@@ -61,12 +62,12 @@ impl CellRuns {
         &self.0[start..self.word(index + 1)]
     }
 
-    /// Returns the reason why a result is missing, or an empty text if no result is missing.
+    /// Returns the reason why a result is missing, or an empty string if no result is missing.
     pub(super) fn reason(&self) -> &[u8] {
         self.run(self.word(0) - 2)
     }
 
-    /// Returns the reason why the resilience groups are unknown, or an empty text if they are
+    /// Returns the reason why the resilience groups are unknown, or an empty string if they are
     /// known.
     pub(super) fn groups_reason(&self) -> &[u8] {
         self.run(self.word(0) - 1)
@@ -380,7 +381,7 @@ impl RegistrationCells {
     }
 }
 
-/// The approximate size of cached cells in bytes, not counting their texts.
+/// The approximate size of cached cells in bytes, not counting their strings.
 const CELLS_OVERHEAD_BYTES: usize = 300;
 
 /// In a list of areas beyond a nearby boundary, the value for land that is in no area of the layer.

@@ -138,7 +138,7 @@ pub struct ColumnOverrides {
     /// columns with codes are derived from the ids of these layers.
     pub statistical_layers: Vec<Layer>,
     /// Whether UPRNs can be looked up, so that a column with the name `uprn` is used if there is no other
-    /// location. The user does not give it.
+    /// location. The user does not specify this.
     pub has_uprns: bool,
 }
 
@@ -398,8 +398,8 @@ impl ColumnMapping {
                 locations.extend(finder()?);
             }
         }
-        // A file with UPRNs may also have postcodes, which are looked up unless the user names the column
-        // of UPRNs.
+        // A file with UPRNs may also have postcodes, which are looked up unless the user specifies the
+        // column of UPRNs.
         if locations.is_empty()
             && !any_is_named
             && !overrides.registration_only

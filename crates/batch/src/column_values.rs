@@ -10,7 +10,7 @@ use super::columns::{
 pub enum ColumnType {
     /// Text.
     Text,
-    /// Several texts, separated by semicolons. In NDJSON, an array.
+    /// Several values of text, separated by semicolons. In NDJSON, an array.
     List,
     /// A number.
     Number,
@@ -51,8 +51,8 @@ impl OutputColumn {
         self.value_type() == ColumnType::Number
     }
 
-    /// Returns the unit of the column's numbers or the format of its texts, or `None` if the texts
-    /// have no special format.
+    /// Returns the unit of the column's numbers or the format of its text, or `None` if the text
+    /// has no special format.
     pub fn unit(self) -> Option<&'static str> {
         match self {
             OutputColumn::Location(fact) => location_unit(fact),
@@ -198,9 +198,7 @@ fn community_empty_when(fact: CommunityFact) -> &'static str {
         CommunityFact::Nearest | CommunityFact::NearestDistance => {
             "an area of the dataset covers the location"
         }
-        CommunityFact::Share | CommunityFact::AlternativeShares => {
-            "the row has no code of a statistical area"
-        }
+        CommunityFact::Share | CommunityFact::AlternativeShares => "no shares are known",
     }
 }
 

@@ -133,8 +133,8 @@ fn offset_after_lines(text: &[u8], lines: usize) -> Result<usize, BatchError> {
 
 impl HeaderSearch<'_> {
     /// Finds the first line at or after `start` that contains the names of the required columns.
-    /// Every line above it must be a title. The number of texts in a title must be less than the
-    /// number of names in the header row.
+    /// Every line above it must be a title. A title must have fewer non-empty fields than the
+    /// header row has names.
     fn find_header(&self, start: usize) -> Result<InputHeader, BatchError> {
         let lines = self.lines_from(start);
         let first = lines.first().copied().unwrap_or(start);

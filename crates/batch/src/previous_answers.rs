@@ -24,7 +24,7 @@ pub struct PreviousAnswers {
     pub(super) key_column: String,
     /// The rows, in order of their keys and lines.
     rows: Vec<PreviousRow>,
-    /// The distinct texts of the cells with communities.
+    /// The distinct values of the cells with communities.
     communities: Vec<String>,
     /// Whether the answers state which practice was responsible for the patients.
     pub(super) has_practices: bool,
@@ -129,7 +129,7 @@ pub(super) struct PreviousCollector {
 }
 
 impl PreviousCollector {
-    /// Returns the number of a text with communities.
+    /// Returns the number of a value of the cells with communities.
     pub(super) fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
@@ -199,7 +199,7 @@ pub(super) fn key_hash(key: &[u8]) -> Option<KeyHash> {
     (!key.is_empty()).then(|| [half(0), half(1)])
 }
 
-/// Returns a hash with which the locations of two rows are compared. All texts that are not a
+/// Returns a hash with which the locations of two rows are compared. All values that are not a
 /// location have the same hash.
 pub(super) fn location_hash(location: &RowLocation) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -217,7 +217,7 @@ pub(super) fn location_hash(location: &RowLocation) -> u64 {
     hasher.finish()
 }
 
-/// Returns a hash with which the practice codes of two rows are compared. All texts that are not a
+/// Returns a hash with which the practice codes of two rows are compared. All values that are not a
 /// code have the same hash.
 pub(super) fn practice_hash(text: &[u8]) -> u64 {
     let code = std::str::from_utf8(text).ok();

@@ -250,7 +250,7 @@ impl RowReader {
         });
     }
 
-    /// Returns the texts of the columns that are read, or `None` if the row cannot be read.
+    /// Returns the values of the columns that are read, or `None` if the row cannot be read.
     fn texts<'r>(&self, row: &'r [u8], has_quotes: bool) -> Option<Vec<Cow<'r, [u8]>>> {
         let Some(delimiter) = self.delimiter else {
             let texts = member_texts(row, &self.read_names).ok()?;

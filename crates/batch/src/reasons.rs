@@ -10,7 +10,7 @@ use catchment_core::index::{
     RegistrationReason, UnknownReason,
 };
 
-/// The reason why a result is missing. Both texts are empty if no result is missing.
+/// The reason why a result is missing. Both strings are empty if no result is missing.
 pub(super) struct Reason {
     /// The reason as a single code, without details and without the name of the result.
     pub(super) code: Cow<'static, str>,

@@ -1,8 +1,8 @@
 //! Files in, datasets out: file formats, importers of published files, the builder, the dataset
 //! folder, and the comparison and checks of datasets.
 //!
-//! This reads the embedded dataset, and looks up the home of a person and the practice with which the
-//! person is registered. [`dataset::DatasetSource::Folder`] names a dataset of your own.
+//! This example reads the embedded dataset, and looks up the home of a person and the practice with
+//! which the person is registered. [`dataset::DatasetSource::Folder`] specifies your own dataset.
 //!
 //! ```
 //! use catchment_core::domain::date_from_iso;

@@ -45,17 +45,17 @@ pub(in crate::cli) struct ServeArguments {
     /// with the layers of Protomaps or OpenMapTiles; none by default.
     #[arg(long, value_name = "FILE.pmtiles")]
     basemap: Option<PathBuf>,
-    /// Table of UPRNs, written by `catchment build`, for look-ups by UPRN; none by default. Its rows
-    /// stay in the file. A reload opens it again.
+    /// Table of UPRNs, written by `catchment build`, for look-ups by UPRN; none by default. The
+    /// table is not loaded into memory. A reload opens the file again.
     #[arg(long, value_name = "FILE")]
     pub(super) uprn_table: Option<PathBuf>,
     /// Reload a dataset when its manifest changes; manifests are checked every two seconds.
     #[arg(long)]
     pub(super) watch: bool,
-    /// Maximum age of the sources of the current dataset: days, for all sources or for one of
-    /// them, such as practices=200; or next-edition, until a newer edition should be out. Repeatable;
-    /// off by default. If a source is older, /health/ready lists it under `degraded` and still
-    /// returns 200.
+    /// Maximum age of the sources of the current dataset: days, for all sources or for one of them,
+    /// such as practices=200; or next-edition, until a newer edition should have been published.
+    /// Repeatable; off by default. If a source is older, /health/ready lists it under `degraded` and
+    /// still returns 200.
     #[arg(long, value_name = "DAYS|SOURCE=DAYS|next-edition")]
     pub(super) source_age_max: Vec<SourceAgeMax>,
     /// Origin that may show the map in a frame (CSP frame-ancestors), such as

@@ -1,4 +1,4 @@
-//! The page with the changes that the dataset already has for later dates.
+//! The page that lists the changes in the dataset that take effect on later dates.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -16,15 +16,15 @@ pub(crate) fn changes(context: &PageContext<'_>) -> Markup {
     let title = "What changes next";
     let content = html! {
         (heading("Areas", title))
-        p { "These are the changes after " (format::date(context.as_of)) " that our data already have. If you choose a later date, our answers use them." }
+        p { "These are the changes after " (format::date(context.as_of)) " that are already in our data. If you look up a place on a later date, the answer includes these changes." }
         @if areas.is_empty() && practices.is_empty() {
-            p { "Our data have no changes after this date. That does not mean that nothing will change: we add a change when its law or decision is published and we have built our data again." }
+            p { "Our data have no changes after this date. There may still be changes: we add a change to our data after its law or decision is published." }
         }
         @for of_day in areas.chunk_by(|one, next| one.date == next.date) {
             (area_changes(context, of_day))
         }
         @if !practices.is_empty() { (practice_changes(context, &practices)) }
-        p { a href=(context.link_without_date("/compare", &[])) { "Compare two dates" } " to see land and members that move. " a href=(SOURCES_PATH) { "Sources and their dates" } " says how old our data are." }
+        p { a href=(context.link_without_date("/compare", &[])) { "Compare two dates" } " to see land and members that move. " a href=(SOURCES_PATH) { "Sources and their dates" } " shows how old our data are." }
         p.nhsuk-body-s { "Using " (dataset_name(context)) "." }
     };
     context.undated_page(title, &areas_breadcrumb(context), content)
@@ -77,7 +77,7 @@ fn row(context: &PageContext<'_>, change: &UpcomingChange<'_>) -> Vec<Markup> {
     ]
 }
 
-/// Renders a link to the area as it is after the change or, if it ends, before.
+/// Renders a link to the page of the area after the change or, if the area ends, before the change.
 fn area_link(context: &PageContext<'_>, change: &UpcomingChange<'_>) -> Markup {
     let path = area_path(context.index, change.layer, &change.area.id);
     let date = change.date.to_string();

@@ -129,7 +129,7 @@ impl PageContext<'_> {
     }
 
     /// Renders a page for one date, with a line that states the date and dataset. `breadcrumb`
-    /// contains URLs and texts.
+    /// contains the URL and the text of each link.
     fn page(&self, title: &str, breadcrumb: &[(String, String)], content: &Markup) -> Markup {
         self.described_page(title, breadcrumb, content, None)
     }

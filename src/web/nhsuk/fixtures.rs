@@ -26,8 +26,8 @@ fn fixture(component: &str, name: &str, description: Option<&str>) -> (String, V
     (html, found["context"].take())
 }
 
-/// Splits HTML into tags and texts, one per item. The attributes of each tag are sorted, and the
-/// texts are trimmed.
+/// Splits HTML into tags and text, one per item. The attributes of each tag are sorted, and the
+/// text is trimmed.
 fn normalize(html: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for part in html.split('<') {

@@ -328,7 +328,7 @@ fn volatile_members() -> BTreeMap<&'static str, Value> {
 }
 
 /// Shortens a response: lists to two elements (unless they contain numbers), rings to a triangle,
-/// and long texts. Also replaces values that depend on the time.
+/// and long strings. Also replaces values that depend on the time.
 fn shortened(value: Value) -> Value {
     match value {
         Value::Object(members) => {

@@ -1546,7 +1546,7 @@ fn unknown_postcodes_have_the_date_of_the_directory_and_a_hint() {
         detail.contains("the directory of November 2025"),
         "{detail}"
     );
-    assert!(detail.contains("it may be newer"), "{detail}");
+    assert!(detail.contains("the postcode may be newer"), "{detail}");
     let hint = &body["area_hint"];
     assert_eq!(hint["layer"], "icc");
     assert_eq!(hint["id"], "mb-lancaster");

@@ -1,5 +1,5 @@
-//! Tests of the routes of postcodes.io (docs/users/compat.md). The lists of fields and the texts of
-//! errors are those of its published schema and source.
+//! Tests of the routes of postcodes.io (docs/users/compat.md). The lists of fields and the messages
+//! of errors are those of its published schema and source.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ fn check_error(reply: &Reply, status: u16, error: &str) {
     assert_eq!(reply.json(), expected, "{reply}");
 }
 
-/// Checks that the members of the first object in a text are these, in this order.
+/// Checks the names and the order of the members of the first object in JSON text.
 #[track_caller]
 fn check_order(text: &str, names: &str) {
     let places = names.split_whitespace().map(|name| {
@@ -72,7 +72,7 @@ fn member_count(names: &str) -> usize {
     names.split_whitespace().count()
 }
 
-/// Returns the texts of a member of each element of a list.
+/// Returns the strings in a member of each element of a list.
 fn texts(list: &Value, name: &str) -> Vec<String> {
     let elements = list.as_array().unwrap_or_else(|| panic!("no list: {list}"));
     let texts = elements

@@ -393,8 +393,8 @@ fn sliced_string_views_are_written_without_unused_buffers() {
         &mut out,
     );
     assert_eq!(done.expect("the batch succeeds"), rows as u64);
-    // The ten output columns require at most 220 bytes per row. Writing all texts with each of the
-    // three slices would add 1.9 MB.
+    // The ten output columns require at most 220 bytes per row. Writing all strings with each of
+    // the three slices would add 1.9 MB.
     let answers = rows * 220;
     assert!(
         out.len() < input.len() + answers,

@@ -445,7 +445,7 @@ fn bad_workbooks_are_rejected_by_name() {
     let compressed = encoder.finish().expect("compressed");
     let input = BatchInput::open(compressed.as_slice(), &to_xlsx()).expect("a workbook");
     assert_eq!(input.detected().compression, Compression::Gzip);
-    // The limits apply to the texts of cells and to workbooks in memory.
+    // The limits apply to the strings of cells and to workbooks in memory.
     let mut small = to_xlsx();
     small.limits.shared_text_bytes = 100;
     let error = error_of(&folder.join("patients.xlsx"), &small);

@@ -181,7 +181,8 @@ fn unknown_postcode_has_the_date_of_the_directory_and_a_hint() {
         &page,
         404,
         &[
-            "We cannot find this postcode in the directory of November 2025. It may be newer.",
+            "We cannot find this postcode in the directory of November 2025. The postcode may be \
+             newer.",
             "Most postcodes that begin in the same way are in Lancaster ICC. This is only a hint",
         ],
     );

@@ -118,7 +118,7 @@ pub(crate) fn summary_rows(flows: &PublishedFlows<'_>) -> Vec<Vec<SummaryValue>>
         vec![text(&flows.explanation(HIDDEN))],
     ];
     if !flows.rule().is_none() {
-        // Each of the other counts of a summary is suppressed by itself.
+        // Each of the other counts of a summary is suppressed separately.
         let warning = "The other counts of this sheet are not hidden in this way: do not publish them together with these tables.";
         rows.push(vec![text(warning)]);
     }

@@ -22,10 +22,10 @@ pub(super) struct LookupRows<'i> {
 pub(super) struct LookupRow(CellRuns);
 
 impl<'i> LookupRows<'i> {
-    /// Creates the rows of the table of postcodes. The table has no columns that are the same in
-    /// every row of a postcode, that depend on the input, that only a postcode has which is not
-    /// in the directory, or that change whenever any practice does. It has shares only if the dataset
-    /// has those of the homes of postcodes.
+    /// Creates the rows of the table of postcodes. The table omits columns that have the same value
+    /// in every row of a postcode, depend on the input, are only for postcodes that are not in the
+    /// directory, or change whenever any practice changes. The table has shares only if the dataset
+    /// has homes of postcodes.
     pub(super) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
         let has_shares = index.manifest().has_homes();
         LookupRows::new(index, |column| match column {

@@ -22,7 +22,7 @@ pub(crate) fn member_names(line: &[u8]) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// Returns the texts of the members with the given names, in the same order. A text is empty if its
+/// Returns the members with the given names as strings, in the same order. A string is empty if its
 /// member is missing or null.
 pub(crate) fn member_texts(
     line: &[u8],
@@ -57,8 +57,8 @@ pub(crate) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnc
 
 type FoundMembers = Vec<(usize, JsonText)>;
 
-/// The text of a string or a number, or an empty text for null. Arrays and objects are rejected at
-/// their first byte, because parsed values would require many times the memory of the line.
+/// The text of a string or a number, or an empty string for null. Arrays and objects are rejected
+/// at their first byte, because parsed values would require many times the memory of the line.
 struct JsonText(String);
 
 impl<'de> Deserialize<'de> for JsonText {

@@ -37,8 +37,8 @@ pub enum Certainty {
     /// The distance to the boundary is less than the tolerance, the position is too imprecise for a
     /// certain answer, or the area is only the nearest area and does not cover the position.
     NearBoundary,
-    /// The homes of the postcode, or the live postcodes of the statistical area that the client named,
-    /// are in several areas of the layer, or some of them in none.
+    /// The homes of the postcode, or the live postcodes of the statistical area that the client
+    /// specified, are in several areas of the layer, or some of them are in no area.
     Split,
 }
 

@@ -25,7 +25,7 @@ pub enum InvalidGridReference {
         "a grid reference must have the same number of digits for easting and northing, such as SD 173 800"
     )]
     UnequalDigits,
-    /// The reference names a square with sides of 1 km or more.
+    /// The reference identifies a square with sides of 1 km or more.
     #[error(
         "a grid reference must have at least six digits; fewer digits describe a square that is too large"
     )]

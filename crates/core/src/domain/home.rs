@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{BritishGrid, GssCode, Layer, Period, Postcode};
 
-/// An address of a list of addresses: its position, and the codes that the list gives it.
+/// An address in a list of addresses: its position, and its codes in the list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Home {
     /// The position.
@@ -15,7 +15,7 @@ pub struct Home {
     pub statistical_area: Option<GssCode>,
 }
 
-/// Prints only the name of the type, because a home says where a person lives.
+/// Prints only the name of the type, because a home shows where a person lives.
 impl fmt::Debug for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Home(…)")
@@ -23,7 +23,7 @@ impl fmt::Debug for Home {
 }
 
 /// The number of homes of a postcode in an area, for a postcode whose homes are in several areas of a
-/// layer, or in one and in none.
+/// layer, or partly in no area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostcodeHomes {
     /// The postcode.

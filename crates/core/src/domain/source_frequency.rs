@@ -11,7 +11,7 @@ pub enum SourceFrequency {
     Quarterly,
     /// Every year.
     Yearly,
-    /// Once, as the boundaries of a census.
+    /// Once, such as the boundaries of a census.
     Once,
 }
 

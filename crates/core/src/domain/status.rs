@@ -25,7 +25,7 @@ pub enum LookupStatus {
     UnknownArea,
     /// The list of UPRNs does not have the UPRN.
     UnknownUprn,
-    /// No list of UPRNs is loaded, or it cannot be read.
+    /// No list of UPRNs is loaded, or the list cannot be read.
     UprnUnavailable,
     /// The request has no location.
     Missing,

@@ -1,5 +1,5 @@
-//! How often publishers publish the works that a dataset is built from, and which edition of a work
-//! should be out on a day.
+//! How often the works that a dataset is built from are published, and which edition of a work
+//! should have been published by a day.
 
 use std::fmt;
 
@@ -10,13 +10,14 @@ use super::{SourceDate, SourceEntry, SourceFrequency};
 /// A publisher of known works.
 struct Publisher {
     name: &'static str,
-    /// The words of its names, in this order but not necessarily next to each other.
+    /// The words of each of its names, in this order but not necessarily next to each other.
     words: &'static [&'static [&'static str]],
 }
 
 /// A work whose publisher and frequency are known.
 struct KnownWork {
-    /// The words that a title has, in this order but not necessarily next to each other.
+    /// The words in the titles of sources from this work, in this order but not necessarily next to
+    /// each other.
     words: &'static [&'static str],
     publisher: &'static Publisher,
     /// The title without an edition.
@@ -39,7 +40,7 @@ static OS: Publisher = Publisher {
     words: &[&["ordnance", "survey"], &["os"]],
 };
 
-/// Returns the words of a text in lower case.
+/// Returns the words of text in lower case.
 fn words_of(text: &str) -> Vec<String> {
     text.split(|letter: char| !letter.is_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -47,7 +48,7 @@ fn words_of(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns whether a text has all wanted words, in their order.
+/// Returns whether `text` contains all words of `wanted` in the same order.
 fn has_words(text: &[String], wanted: &[&str]) -> bool {
     let mut rest = text.iter();
     wanted.iter().all(|word| rest.any(|found| found == word))
@@ -92,7 +93,8 @@ impl KnownWork {
     }
 }
 
-/// The known works. The first match counts, so a work comes before those with fewer of its words.
+/// The known works. The first match is used, so a work is listed before the works that have only
+/// some of its words.
 static KNOWN_WORKS: &[KnownWork] = &{
     use SourceFrequency::{Monthly, Once, Quarterly, Yearly};
     const DIRECTORY: Option<i8> = Some(2);
@@ -235,7 +237,7 @@ static KNOWN_WORKS: &[KnownWork] = &{
     ]
 };
 
-/// The number of months by which the edition of a month may be late: it should be out when the next
+/// The number of months that a publisher has for an edition: it should be published before the next
 /// month begins.
 const MONTHS_TO_PUBLISH: i32 = 1;
 
@@ -261,12 +263,12 @@ impl MonthNumber {
     }
 }
 
-/// Whether a newer edition of a source should be out.
+/// Whether a newer edition of a source should have been published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceTimeliness {
-    /// A newer edition should be out.
+    /// A newer edition should have been published.
     Overdue(OverdueSource),
-    /// The source is the newest edition that should be out.
+    /// The source is the newest edition that should have been published.
     Current,
     /// There is only one edition.
     Once,
@@ -288,8 +290,8 @@ impl SourceTimeliness {
         }
     }
 
-    /// Returns the days for which a newer edition should have been out: 0 for the newest edition,
-    /// and `None` if that is not known.
+    /// Returns the number of days since a newer edition should have been published: 0 for the
+    /// newest edition, and `None` if it is not known whether there is a newer edition.
     pub fn overdue_days(&self) -> Option<i32> {
         match self {
             SourceTimeliness::Overdue(overdue) => Some(overdue.days),
@@ -299,14 +301,15 @@ impl SourceTimeliness {
     }
 }
 
-/// A source of which a newer edition should be out.
+/// A source of which a newer edition should have been published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverdueSource {
-    /// The days since the edition after that of the source should have been out.
+    /// The number of days since the next edition after the source's edition should have been
+    /// published.
     pub days: i32,
-    /// The number of editions that should have been out since.
+    /// The number of editions that should have been published since the source's edition.
     pub editions: i32,
-    /// The newest edition that should be out.
+    /// The newest edition that should have been published.
     pub newest: Edition,
 }
 
@@ -328,16 +331,18 @@ impl fmt::Display for Edition {
 }
 
 impl SourceEntry {
-    /// Returns how often the work is published: as declared, or else as known by its title.
+    /// Returns how often the work is published: the declared frequency or, if there is none, the
+    /// frequency of the known work with this title.
     pub fn usual_frequency(&self) -> Option<SourceFrequency> {
         let known = || KnownWork::find(self).map(|work| work.frequency);
         self.frequency.or_else(known)
     }
 
-    /// Returns whether a newer edition should be out on a day.
+    /// Returns whether a newer edition should have been published by a day.
     ///
-    /// The edition of a month should be out when the next month begins. A date up to a month before
-    /// an edition is a date of that edition, because works describe a day before they are published.
+    /// The edition of a month should be published before the next month begins. A date up to a month
+    /// before an edition is treated as a date of that edition, because a work describes a day before
+    /// its publication.
     pub fn timeliness(&self, today: Date) -> SourceTimeliness {
         let Some(frequency) = self.usual_frequency() else {
             return SourceTimeliness::UnknownFrequency;
@@ -402,7 +407,8 @@ impl SourceEntry {
 mod tests {
     use super::*;
 
-    /// A day on which the editions of October are out, but not yet those of November.
+    /// A day on which the editions of October have been published, but not the editions of
+    /// November.
     const TODAY: Date = date(2026, 11, 30);
 
     fn source(title: &str, as_of: &str, frequency: Option<SourceFrequency>) -> SourceEntry {
@@ -424,7 +430,7 @@ mod tests {
                 3,
                 "ONS Postcode Directory, August 2026",
             ),
-            // The data of an edition can be of the month before.
+            // The data of an edition can be from the previous month.
             (
                 "Code-Point Open 2025.2",
                 "2025-04-17",

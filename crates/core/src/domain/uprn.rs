@@ -6,8 +6,8 @@ use std::str::FromStr;
 /// A Unique Property Reference Number (UPRN): a whole number of up to 12 digits.
 ///
 /// Text parses with or without leading zeros, and in the number formats of spreadsheets:
-/// `10,002,345`, `10002345.0` and `1.0002345E7`. A number in scientific notation without all of its
-/// digits is rejected, because the others are lost.
+/// `10,002,345`, `10002345.0` and `1.0002345E7`. A number in scientific notation is rejected if
+/// digits are missing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uprn(u64);
 
@@ -74,7 +74,7 @@ impl FromStr for Uprn {
                 }
                 let (shifted, rest) = match fraction.split_at_checked(exponent) {
                     Some(parts) => parts,
-                    // The digits that are not written may be anything.
+                    // The missing digits are not known.
                     None => return Err(InvalidUprn::Shortened),
                 };
                 if !rest.bytes().all(|byte| byte == b'0') {
@@ -109,7 +109,7 @@ fn without_separators(text: &str) -> Option<String> {
     Some(digits)
 }
 
-/// Prints only the name of the type, because a UPRN says where a person lives.
+/// Prints only the name of the type, because a UPRN shows where a person lives.
 impl fmt::Debug for Uprn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Uprn(…)")

@@ -8,7 +8,7 @@
 //!
 //! OS's truncated series are used deliberately. An exact projection (Krüger's series to n⁵) differs
 //! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm in the forward direction
-//! and 5.7 mm in the inverse at St Kilda, At St Kilda, the exact projection does not agree with the
+//! and 5.7 mm in the inverse at St Kilda, where the exact projection does not agree with the
 //! published test points. For the same reason, [`unproject`] inverts [`project`] to 1 mm only east
 //! of 120 km, to 2 mm in the Outer Hebrides, to 5 mm at St Kilda and to 11 mm in the empty
 //! north-western corner of the grid.

@@ -144,7 +144,7 @@ impl Location {
         })
     }
 
-    /// Returns the postcode that the client gave, or that of the address with the UPRN.
+    /// Returns the postcode that the client gave, or the postcode of the address with the UPRN.
     pub fn postcode(&self) -> Option<Postcode> {
         match self.locator {
             Locator::Postcode(postcode) => Some(postcode),
@@ -234,9 +234,9 @@ pub struct AreaMatch<'i> {
     /// The other areas to which the statistical area may belong, in descending order of their
     /// shares. Empty unless the source disputes the assignment.
     pub disputed_with: Vec<DisputedArea<'i>>,
-    /// How the statistical area that the client named, or the homes of the postcode, are divided
-    /// between areas of the layer; `None` for coordinates, and for a postcode whose homes are not
-    /// known, or are all in one area.
+    /// How the statistical area that the client specified, or the homes of the postcode, are
+    /// divided between areas of the layer; `None` for coordinates, and for a postcode whose homes
+    /// are not known, or are all in one area.
     pub shares: Option<Box<PlaceShares<'i>>>,
     /// The area's ordinal in its layer.
     pub(super) ordinal: u32,
@@ -245,7 +245,7 @@ pub struct AreaMatch<'i> {
 /// How a place is divided between the areas of a layer.
 #[derive(Debug, Clone)]
 pub struct PlaceShares<'i> {
-    /// What was counted.
+    /// The unit in which the shares are counted.
     pub unit: ShareUnit,
     /// The share in the area of the match; 1 if the layer is defined on the statistical area, so that
     /// all of it is in the area.
@@ -255,7 +255,7 @@ pub struct PlaceShares<'i> {
     pub others: Vec<AreaShare<'i>>,
 }
 
-/// What was counted of a place that is divided between areas.
+/// The unit in which the shares of a divided place are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShareUnit {
     /// The live postcodes of a statistical area.
@@ -274,10 +274,11 @@ pub struct AreaShare<'i> {
     pub share: f64,
 }
 
-/// Another area that the answer names: one with a share of the place, or one across a nearby boundary.
+/// Another area in the answer: an area with a share of the place, or an area across a nearby boundary.
 #[derive(Debug, Clone, Copy)]
 pub struct OtherArea<'i> {
-    /// The area, in the version valid on the day; `None` for what is in no area of the layer.
+    /// The area, in the version valid on the day; `None` for land, postcodes or homes in no area of
+    /// the layer.
     pub area: Option<&'i Area>,
     /// The distance in metres, if the area is across a nearby boundary.
     pub distance_m: Option<f64>,
@@ -296,9 +297,9 @@ impl<'i> From<&AlternativeArea<'i>> for OtherArea<'i> {
 }
 
 impl<'i> AreaMatch<'i> {
-    /// Returns the other areas: if shares are known, first those with a share, the largest first, and
-    /// then the others across a nearby boundary, whose share is 0; otherwise those across a nearby
-    /// boundary, the nearest first.
+    /// Returns the other areas. If shares are known, the areas with a share come first, in descending
+    /// order of their shares, followed by the other areas across a nearby boundary, whose share is 0.
+    /// If no shares are known, returns the areas across a nearby boundary, the nearest first.
     pub fn other_areas(&self) -> Vec<OtherArea<'i>> {
         let near = self.proximity.as_ref();
         let near = near.map_or(&[][..], |proximity| &proximity.alternatives);

@@ -15,9 +15,8 @@ impl Index {
     /// requested a layer.
     ///
     /// The postcode directory is used if a postcode or a statistical area was looked up in it, the practice directory if
-    /// the answer has a registration or the areas of practices, and the statistical areas if a
-    /// place was looked up in a layer that is defined on them. The homes are used if the answer says how
-    /// those of the postcode are divided.
+    /// the answer has a registration or the areas of practices, and the statistical areas if a place was looked up in a
+    /// layer that is defined on them. The homes are used if the answer has shares of the postcode's homes.
     pub fn sources_of_answer(
         &self,
         answer: &LocateAnswer<'_>,

@@ -48,9 +48,9 @@ impl LayerIndex {
         self.kind == LayerKind::Partition && self.has_boundary_distances()
     }
 
-    /// Returns how the homes of a postcode are divided between the area with an ordinal, which the
-    /// postcode is in, and the other areas on a day; `None` if all of them are in one area, or if it
-    /// is not known where they are.
+    /// Returns how the homes of a postcode are divided on a day between the area of the postcode,
+    /// which has the ordinal `ordinal`, and other areas; `None` if all homes are in one area, or if
+    /// their areas are not known.
     pub(super) fn shares_of_homes(
         &self,
         postcode: Postcode,
@@ -70,7 +70,7 @@ impl LayerIndex {
             share: share_of(row),
         });
         let mut others: Vec<AreaShare<'_>> = others.collect();
-        // The sort is stable, so of equal shares the one that the dataset lists first comes first.
+        // The sort is stable, so areas with equal shares stay in the order of the dataset.
         others.sort_by(|a, b| b.share.total_cmp(&a.share));
         Some(Box::new(PlaceShares {
             unit: ShareUnit::Homes,
@@ -105,7 +105,7 @@ mod tests {
         dataset
     }
 
-    /// Describes the certainty, the share of the area, and the ids and shares of the others.
+    /// Describes the certainty, the share of the area, and the ids and shares of the other areas.
     fn describe(found: &AreaMatch<'_>) -> String {
         let shares = found.shares.as_ref().expect("shares");
         let certainty = found.certainty().expect("measured").as_str();
@@ -124,7 +124,7 @@ mod tests {
             homes("LA1 1AA", None, 1),
             homes("LA1 1AA", Some("k"), 4),
             homes("LA1 1AA", Some("l"), 5),
-            // The answer of the directory has no home.
+            // The area in the directory has no home.
             homes("LA1 1AB", Some("k"), 9),
         ]));
         for (text, expected) in [

@@ -1,9 +1,9 @@
-//! The count of the homes of each postcode in the areas of each layer, when a dataset is built.
+//! Counts the homes of each postcode in the areas of each layer, when a dataset is built.
 //!
-//! Tens of millions of homes are counted one after another, and none is held in memory. What is held
-//! is the number of homes of each postcode in each *place*: the statistical area, and the areas of the
-//! layers with boundaries of their own. Most postcodes are in one place. The areas of a statistical
-//! area, which depend on the date, are looked up at the end, and only for the others.
+//! Tens of millions of homes are counted one after another, without storing them in memory. Only the
+//! number of homes of each postcode in each *place* is stored: a place is a statistical area, with the
+//! areas of the layers that have their own boundaries. Most postcodes are in one place. For the other
+//! postcodes, the areas of the statistical areas, which depend on the date, are looked up at the end.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,10 +29,10 @@ pub struct HomeCounter<'i> {
     layers: Vec<CountedLayer<'i>>,
     /// The row of each statistical area that has a boundary, by its code.
     rows_by_code: HashMap<GssCode, u32>,
-    /// The day on which the statistical area at a position is found.
+    /// The day for which the statistical area at a position is determined.
     day: Date,
     /// The places: the row of the statistical area, and the ordinals of the areas in each period of
-    /// each layer with boundaries of its own.
+    /// each layer that has its own boundaries.
     places: Vec<Box<[u32]>>,
     place_ids: HashMap<Box<[u32]>, u32>,
     /// The number of homes by the row of the postcode and the place.
@@ -46,11 +46,11 @@ struct CountedLayer<'i> {
     layer: &'i LayerIndex,
     /// The first days of the periods in which the areas stay the same.
     periods: Vec<Date>,
-    /// Whether the statistical area decides the area.
+    /// Whether the statistical area determines the area.
     is_by_statistical_area: bool,
 }
 
-/// What the counter did with a home.
+/// The result of counting a home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CountedHome {
     /// The home is counted.
@@ -78,11 +78,11 @@ pub struct HomeCounts {
     pub with_homes: usize,
     /// The number of postcodes in use on the day of the dataset that have no home.
     pub live_without_homes: usize,
-    /// The first of these.
+    /// The first of the postcodes in use that have no home.
     pub first_without_homes: Vec<Postcode>,
 }
 
-/// The maximum number of postcodes without homes that are named.
+/// The maximum number of postcodes without homes that are listed.
 const NAMED_MAX: usize = 5;
 
 impl<'i> HomeCounter<'i> {
@@ -104,8 +104,8 @@ impl<'i> HomeCounter<'i> {
     }
 
     /// Counts a home. If the list of homes states a statistical area that the dataset has, that area
-    /// decides the areas of layers that are defined on statistical areas; otherwise the position
-    /// decides.
+    /// determines the areas of layers that are defined on statistical areas; otherwise the position
+    /// determines them.
     pub fn add(&mut self, home: &Home) -> CountedHome {
         let Some(postcode) = home.postcode else {
             return CountedHome::WithoutPostcode;
@@ -197,8 +197,8 @@ impl<'i> HomeCounter<'i> {
         }
     }
 
-    /// Adds the homes of a postcode, given by its row, a place and the number of homes there, in the
-    /// layers between whose areas they are divided.
+    /// Adds the homes of a postcode for each layer in which they are divided between areas. `homes`
+    /// contains the row of the postcode, a place and the number of homes in that place.
     fn add_postcode(&self, counts: &mut HomeCounts, postcode: Postcode, homes: &[(u32, u32, u32)]) {
         if homes.len() < 2 {
             return;
@@ -219,7 +219,7 @@ impl<'i> HomeCounter<'i> {
                         *by_area.entry(ordinal).or_default() += number_of_homes;
                     }
                 }
-                // Periods with the same numbers are one period.
+                // Consecutive periods with the same numbers are merged.
                 if periods.last().is_none_or(|(_, last)| *last != by_area) {
                     periods.push((day, by_area));
                 }
@@ -277,7 +277,7 @@ impl<'i> CountedLayer<'i> {
         }
     }
 
-    /// Returns the area of a home in a statistical area, if the statistical area decides.
+    /// Returns the area of a home that a statistical area determines.
     fn area_of_row(&self, row: u32, day: Date) -> u32 {
         let assigned = self.layer.assignments_on(row, day);
         self.only_area(assigned.map(|found| found.ordinal), row != NOWHERE, day)
@@ -291,9 +291,9 @@ impl<'i> CountedLayer<'i> {
         self.only_area(hits.into_iter().map(|hit| hit.ordinal), row.is_some(), day)
     }
 
-    /// Returns the only one of the areas that is valid on a day. The area is not known if several areas
-    /// share the statistical area. If no area was found, the area is not known if the layer may have
-    /// areas without a boundary.
+    /// Returns the area that is valid on a day, if only one of the areas is. The area is not known if
+    /// several areas share the statistical area. If no area was found, the area is not known if the
+    /// layer may have areas without a boundary.
     fn only_area(&self, areas: impl Iterator<Item = u32>, is_in_data: bool, day: Date) -> u32 {
         let mut areas = areas.filter(|ordinal| self.layer.version(*ordinal, day).is_some());
         match (areas.next(), areas.next()) {
@@ -427,7 +427,7 @@ mod tests {
         for home in [
             stated("E01000000", 9.0),
             stated("E01000001", 9.0),
-            // The dataset does not have this code, so the position decides.
+            // The dataset does not have this code, so the position determines the area.
             stated("E01999999", 9.0),
         ] {
             counter.add(&home);

@@ -1,8 +1,8 @@
 //! The parameters of look-ups. The names, rules and errors of parameters are the same for the API,
 //! the pages and the command line.
 //!
-//! [`RequestParams`] contains names and texts. Parsing them results in a request, such as
-//! [`LocateRequest`], which contains the query for the index. The query is a type of
+//! [`RequestParams`] contains names and values as strings. Parsing them results in a request, such
+//! as [`LocateRequest`], which contains the query for the index. The query is a type of
 //! [`crate::index`].
 
 mod error;

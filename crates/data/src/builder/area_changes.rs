@@ -62,7 +62,7 @@ pub(super) fn check(changes: &AreaChanges, config: &BuildConfig) -> Result<()> {
     Ok(())
 }
 
-/// Returns why the areas of a layer cannot have changes.
+/// Returns the reason why the areas of a layer cannot have changes.
 fn fixed_areas(config: &LayerConfig) -> Option<&'static str> {
     if config.has_role(LayerRole::PracticeCatchment) {
         return Some("are those of practices, whose successors are in `successions`");
@@ -345,7 +345,7 @@ pub(super) fn move_members(records: &mut DatasetRecords, changes: &AreaChanges) 
             later.push(moved);
         }
         for moved in later {
-            // The successor can be in the group already, as another area that it replaces.
+            // The successor can already be in the group, because it replaces another member.
             let is_known = records.memberships.iter().any(|known| {
                 (&known.member, known.layer, &known.group)
                     == (&moved.member, moved.layer, &moved.group)
@@ -387,7 +387,8 @@ mod tests {
         test_layers::layer("place")
     }
 
-    /// Returns the records of a layer with the areas n, s and e, of one statistical area each.
+    /// Returns the records of a layer with the areas n, s and e, each of which consists of one
+    /// statistical area.
     fn records() -> DatasetRecords {
         let sources = sources_with_areas(&AREAS);
         let context = context(place(), &sources);
@@ -416,7 +417,7 @@ mod tests {
         result.map(|()| records).map_err(|error| error.to_string())
     }
 
-    /// Returns the areas with a statistical area on a day, with the statistical areas.
+    /// Returns the areas that have statistical areas on a day, with these statistical areas.
     fn assigned(records: &DatasetRecords, day: Date) -> Vec<(&str, &str)> {
         let mut found: Vec<(&str, &str)> = records
             .assignments

@@ -98,7 +98,7 @@ pub(super) fn read(
                 Entry::Occupied(found) if found.get().1 == value => {}
                 Entry::Occupied(found) => bail!(
                     "{file}: attribute `{}`: `{}` has the value `{}` on line {} and the value \
-                     `{value}` on line {line}; it should have one",
+                     `{value}` on line {line}; give only one value",
                     entry.id,
                     found.key(),
                     found.get().1,
@@ -120,7 +120,7 @@ pub(super) fn read(
         }
         if !missing.is_empty() {
             records.remarks.push(format!(
-                "attribute `{}`: {} of {} have no value in {file}: {}",
+                "attribute `{}`: no value in {file} for {} of {}: {}",
                 entry.id,
                 missing.len(),
                 known.len(),
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(values[0].values, expected);
         assert_eq!(
             records.remarks,
-            ["attribute `imd-decile`: 1 of 3 have no value in imd.csv: S2"]
+            ["attribute `imd-decile`: no value in imd.csv for 1 of 3: S2"]
         );
         let [report] = records.reports.as_slice() else {
             panic!("one report");

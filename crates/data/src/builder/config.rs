@@ -1036,11 +1036,11 @@ pub(super) struct PolygonsMethod {
 pub(super) struct LookupMethod {
     pub(super) file: PathBuf,
     pub(super) columns: lookup::LookupColumns,
-    /// The table by which the codes of the look-up table are made of statistical areas, if they are
-    /// the codes of other areas, such as MSOAs or wards.
+    /// A look-up from statistical areas to the codes of the look-up table, if these are the codes
+    /// of other areas, such as MSOAs or wards.
     pub(super) through: Option<ThroughTable>,
-    /// Whether the table has statistical areas beyond those with a boundary, as a national one. Their
-    /// rows are not needed; otherwise, they are an error.
+    /// Whether the table may contain statistical areas without a boundary, as a national table does.
+    /// If so, their rows are not needed; otherwise, they are an error.
     #[serde(default)]
     pub(super) beyond_boundaries: bool,
     pub(super) system: Option<String>,

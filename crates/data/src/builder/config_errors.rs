@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<BuildConfig> {
     })
 }
 
-/// The word with which a value begins that the person who runs the build has to replace.
+/// The word at the start of a value that the person who runs the build has to replace.
 pub(super) const FILL_IN: &str = "FILL IN";
 
 /// Returns the lines of a configuration with values that are still to be filled in.
@@ -56,8 +56,8 @@ pub(super) fn unfilled_lines(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns the errors of each table of a configuration that is valid TOML. Every unknown key is an
-/// error of its own; of the other errors of a table, only the first is found.
+/// Returns the errors of each table of a configuration that is valid TOML. Each unknown key is a
+/// separate error; of the other errors in a table, only the first is returned.
 fn table_errors(text: &str) -> Vec<String> {
     let Ok(mut document) = text.parse::<Table>() else {
         return Vec::new();

@@ -1,8 +1,8 @@
 //! The homes of postcodes: reads the list of addresses of a configuration, counts the homes of each
 //! postcode in the areas of the dataset, and writes the table of UPRNs.
 //!
-//! The addresses are located in the index of the dataset that was just built, as a look-up would
-//! locate them.
+//! The addresses are located in the index of the dataset that was just built, in the same way as in
+//! a look-up.
 
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -25,12 +25,12 @@ use catchment_core::index::{CountedHome, HomeCounter, HomeCounts, Index};
 /// The length in bytes of the buffer of the table.
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// What was made of a list of addresses.
+/// The results of reading a list of addresses.
 pub(super) struct BuiltHomes {
     pub(super) report: SourceReport,
     /// The table of the homes of divided postcodes; `None` if no postcode is divided.
     pub(super) postcode_homes: Option<Vec<u8>>,
-    /// The table of UPRNs, which gets its name when the dataset gets its own.
+    /// The table of UPRNs, which is given its final name at the same time as the dataset.
     pub(super) table: Option<UprnFile>,
 }
 
@@ -102,7 +102,7 @@ pub(super) fn read(
     })
 }
 
-/// The table of UPRNs while it is written.
+/// The table of UPRNs while it is being written.
 struct TableOutput {
     writer: UprnTableWriter<BufWriter<HashingIo<tempfile::NamedTempFile>>>,
     path: PathBuf,
@@ -196,14 +196,14 @@ impl<'i> HomeTally<'i> {
         }
     }
 
-    /// Adds what is not counted to a report, and returns the counts.
+    /// Adds the addresses that are not counted to a report, and returns the counts.
     fn finish(self, report: &mut SourceReport) -> HomeCounts {
         report.lost(
-            "another row has the same UPRN and says something else",
+            "another row has the same UPRN and different values",
             self.contradictory,
         );
         report.not_needed(
-            "another row has the same UPRN and says the same",
+            "another row has the same UPRN and the same values",
             self.repeated,
         );
         report.not_needed("no postcode", self.without_postcode);

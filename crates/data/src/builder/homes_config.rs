@@ -18,8 +18,8 @@ pub(super) struct UprnConfig {
     /// The file to which the table of UPRNs is written, for look-ups by UPRN. It is not part of the
     /// dataset.
     pub(super) table: Option<PathBuf>,
-    /// The date of the source, and words that say what the source is, with `{date}` in place of
-    /// the date.
+    /// The date of the source, and a description of the source in which `{date}` represents the
+    /// date.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) data_as_of: Option<SourceDate>,
     pub(super) data_words: Option<String>,

@@ -197,7 +197,7 @@ fn build_dataset(
     let (index, _) = load(&staged)?;
     let mut uprn_file = None;
     if let Some(uprn) = &config.uprn {
-        // The homes are located in the dataset without its homes.
+        // The homes are located in the dataset that was built so far, which has no homes yet.
         let scratch = staged.path().parent().unwrap_or(Path::new("."));
         let homes = homes::read(base, uprn, &index, scratch, progress)?;
         drop(index);

@@ -62,8 +62,8 @@ impl DatasetRecords {
     }
 
     /// Adds an area for the period of a method. If an earlier method made the area, and the name is
-    /// the same or the periods overlap, the area is valid in both periods; if the name differs, it is
-    /// that of a later version. An area of the history keeps its period.
+    /// the same or the periods overlap, the area is valid in both periods; if the name differs, the
+    /// area has a further version with the new name. An area of the history keeps its period.
     pub(super) fn push_method_area(&mut self, area: Area) {
         let indices = self.area_indices.get(&area.layer);
         let index = indices.and_then(|indices| indices.get(&area.id)).copied();

@@ -324,8 +324,8 @@ impl SourceData {
     fn warn_no_terminated_postcodes(&mut self) {
         if let Some(report) = self.reports.last_mut() {
             report.notes.push(
-                "the file has only live postcodes, so terminated postcodes are answered as \
-                 unknown; add an ONS directory, or set `complete = false`"
+                "the file has only live postcodes, so a terminated postcode gets the answer that \
+                 it is unknown; add an ONS directory, or set `complete = false`"
                     .into(),
             );
         }
@@ -678,7 +678,7 @@ impl SourceData {
             is_current
         });
         report.not_needed(
-            "memberships that do not hold on the date of the dataset",
+            "memberships that are not valid on the date of the dataset",
             other_days,
         );
         let mut elsewhere = RowTally::default();

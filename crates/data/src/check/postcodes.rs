@@ -40,14 +40,15 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     findings.extend(postcodes_finding(
         index,
         "postcode_status_unknown",
-        "are in the directory, but it is not known whether they are in use",
+        "postcodes in the directory that are in no list of live postcodes, so it is not known \
+         whether they are in use",
         |entry| index.postcode_status(entry, day) == PostcodeStatus::Unknown,
     ));
     findings.extend(postcodes_finding(
         index,
         "statistical_area_by_polygon",
-        "have the statistical area that contains their position, because the publisher's look-up has that \
-         of an earlier use of the postcode",
+        "postcodes with the statistical area that contains their position, because the publisher's \
+         look-up has the statistical area of an earlier use of the postcode",
         |entry| index.postcode_codes(entry).is_statistical_area_by_polygon,
     ));
 }
@@ -57,7 +58,7 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
 fn postcodes_finding(
     index: &Index,
     code: &'static str,
-    property: &str,
+    description: &str,
     has_property: impl Fn(&PostcodeEntry) -> bool,
 ) -> Option<Finding> {
     let entries: Vec<PostcodeEntry> = index.postcodes().filter(has_property).collect();
@@ -65,7 +66,7 @@ fn postcodes_finding(
     let positions = entries.iter().filter_map(|entry| entry.position);
     let positions: Vec<LonLat> = positions.filter_map(geodesy::to_lonlat).collect();
     let message = format!(
-        "{} of the {} postcodes {property}: {}",
+        "{description}: {} of {} ({})",
         postcodes.len(),
         index.postcodes().len(),
         first_names(&postcodes, NAMED_MAX)

@@ -101,7 +101,8 @@ impl PreviousComparison {
             let postcodes = self.lost_postcodes.iter();
             let postcodes: Vec<Postcode> = postcodes.map(|(entry, _)| entry.postcode).collect();
             lines.push(format!(
-                "{} postcodes that were located are no longer: {}",
+                "postcodes that were located in the previous dataset and are no longer located: {} \
+                 ({})",
                 postcodes.len(),
                 first_names(&postcodes, NAMED_MAX)
             ));

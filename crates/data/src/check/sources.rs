@@ -1,27 +1,27 @@
-//! Compares the dates of a dataset's sources with how often their publishers publish them.
+//! Finds the sources of a dataset of which a newer edition should have been published.
 
 use jiff::civil::Date;
 
 use catchment_core::domain::{Manifest, SourceEntry, SourceTimeliness};
 
-/// A source, and whether a newer edition should be out.
+/// A source, and whether a newer edition should have been published.
 #[derive(Debug, Clone)]
 pub struct JudgedSource<'m> {
     /// The source.
     pub source: &'m SourceEntry,
-    /// Whether a newer edition should be out.
+    /// Whether a newer edition should have been published.
     pub timeliness: SourceTimeliness,
 }
 
 impl JudgedSource<'_> {
-    /// Returns whether a newer edition should be out.
+    /// Returns whether a newer edition should have been published.
     pub fn is_overdue(&self) -> bool {
         matches!(self.timeliness, SourceTimeliness::Overdue(_))
     }
 }
 
-/// Returns every source of a dataset, those that are most overdue first, and those that cannot be
-/// judged last.
+/// Returns every source of a dataset: the most overdue sources first, and the sources whose
+/// frequency or date is not known last.
 pub fn judge_sources(manifest: &Manifest, today: Date) -> Vec<JudgedSource<'_>> {
     let sources = manifest.sources.iter();
     let mut judged: Vec<JudgedSource<'_>> = sources

@@ -7,7 +7,7 @@
 //! - `flatgeobuf`, `topojson`: written from an `AreaCollection`.
 //! - `crs`: the coordinate reference systems of polygon files.
 //! - `table_format`: the columns by which a published table is recognised.
-//! - `unexpected`: what is often saved in place of a data file.
+//! - `unexpected`: content that is often saved in place of a data file.
 //! - `coordinates`: coordinates of polygon files as integers.
 //!
 //! These modules do not depend on the dataset's folder, on the columns of published files or on the

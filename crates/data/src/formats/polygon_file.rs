@@ -213,9 +213,10 @@ impl PolygonFile {
         })
     }
 
-    /// Returns the names of the attributes that a feature or any other of the file has, in words.
+    /// Describes the attributes of a feature and of the other features in the file, for an error
+    /// message.
     fn attribute_names(&self, feature: &PolygonFeature) -> String {
-        /// The maximum number of attributes that are named.
+        /// The maximum number of attributes that are listed.
         const NAMED_MAX: usize = 12;
         let features = self.features.iter().chain([feature]);
         let names: BTreeSet<&String> = features

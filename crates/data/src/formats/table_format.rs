@@ -1,4 +1,4 @@
-//! What a published table looks like: its title, and the columns by which it is recognised.
+//! The format of a published table: its title, and the columns by which it is recognised.
 
 /// A published table.
 pub(crate) struct TableFormat {
@@ -9,33 +9,33 @@ pub(crate) struct TableFormat {
 
 /// The columns of a table.
 pub(crate) enum FormatColumns {
-    /// The names that the header row must have, and those that it may have. Names are equal if
-    /// `canonical` converts them to the same text.
+    /// The names of the columns that the header row must have, and of the columns that it may have.
+    /// Names are equal if `canonical` converts them to the same text.
     Named {
         required: &'static [&'static str],
         optional: &'static [&'static str],
         canonical: fn(&str) -> String,
     },
-    /// The columns that the header row must have, each with its other names. `known` says of a
-    /// converted name whether it is another column of the table.
+    /// The columns that the header row must have, each with its other names. `known` returns
+    /// whether a converted name is another column of the table.
     Aliases {
         required: &'static [&'static [&'static str]],
         known: fn(&str) -> bool,
         canonical: fn(&str) -> String,
     },
-    /// The numbers of columns of a table that is read by position, because it need not have a header
-    /// row.
+    /// The possible numbers of columns of a table that is read by position, because it may have no
+    /// header row.
     Positions(&'static [usize]),
 }
 
-/// How the first row of a file differs from a format with a header row.
+/// The differences between the first row of a file and a format with a header row.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HeaderDifference {
     /// The number of required columns that the row has.
     pub(crate) found: usize,
     /// The required columns that the row lacks, with their other names in parentheses.
     pub(crate) missing: Vec<String>,
-    /// The columns of the row that the format does not know.
+    /// The columns of the row that are not in the format.
     pub(crate) unknown: Vec<String>,
 }
 

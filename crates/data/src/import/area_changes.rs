@@ -1,6 +1,7 @@
 //! Changes of areas on a known day, such as councils or boards that merge:
-//! `layer,date,area,successor,name,source`, and optionally `kind`. `date` is the first day after the
-//! area, and of its successor. `name` and `kind` are those of the successor.
+//! `layer,date,area,successor,name,source`, and optionally `kind`. `date` is the day after the last
+//! day of the area, and the first day of its successor. `name` and `kind` are those of the
+//! successor.
 
 use jiff::civil::Date;
 
@@ -14,11 +15,12 @@ pub struct AreaChangeRecord {
     pub(crate) layer: Layer,
     pub(crate) date: Date,
     pub(crate) area: String,
-    /// The area that replaces it; `None` if no area does.
+    /// The area that replaces it; `None` if no area replaces it.
     pub(crate) successor: Option<String>,
     /// The name of the successor, which is needed if the successor does not exist before the change.
     pub(crate) name: Option<String>,
-    /// What the source calls the successor, if that differs from the layer: `unitary authority`.
+    /// The term that the source uses for the successor, if it differs from the term for the layer:
+    /// `unitary authority`.
     pub(crate) kind: Option<String>,
     /// The law or the decision that makes the change.
     pub(crate) source: String,

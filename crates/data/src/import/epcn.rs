@@ -359,15 +359,15 @@ fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
     }
 }
 
-/// The table of networks, or that of their practices.
+/// The table of networks, or the table of their practices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NetworkTable {
     Details,
     Partners,
 }
 
-/// Returns which of the two tables the first two rows of a CSV file are of, and whether the first of
-/// them is a header row.
+/// Returns the table to which the first two rows of a CSV file belong, and whether the first row is
+/// a header row.
 pub(super) fn kind_of_rows(rows: &[Vec<String>]) -> Option<NetworkTable> {
     let cells = |row: &Vec<String>| row.iter().cloned().map(Data::String).collect();
     let mut sheet = Sheet {
@@ -393,7 +393,7 @@ pub(super) fn newest_day(path: &Path, today: Date) -> Result<Option<Date>, Impor
     Ok(days.filter(|day| *day <= today).max())
 }
 
-/// Returns whether the description of a workbook's sheets, `xl/workbook.xml`, names both sheets.
+/// Returns whether the list of a workbook's sheets, `xl/workbook.xml`, contains both sheets.
 pub(super) fn has_both_sheets(workbook_xml: &[u8]) -> bool {
     let text = normalise(&String::from_utf8_lossy(workbook_xml));
     [DETAILS_SHEET, PARTNERS_SHEET]
@@ -458,7 +458,7 @@ fn read_csv_table(
     file: &str,
     input: impl Read,
 ) -> Result<Option<(NetworkTable, Sheet)>, ImportError> {
-    /// The number of rows that show what table it is: a header row and a row of data.
+    /// The number of rows by which a table is recognised: a header row and a row of data.
     const ROWS_PEEKED: usize = 2;
     let mut rows = CsvRows::new(file, input);
     let mut sheet = Sheet {
@@ -481,8 +481,8 @@ fn read_csv_table(
     Ok(kind.map(|kind| (kind, sheet)))
 }
 
-/// Returns which of the two tables it is, by the names in its first row or by the shape of its last
-/// row. Sets the positions of the columns if they are not matched by name.
+/// Returns which of the two tables the rows belong to, by the names in the first row or by the form
+/// of the last row. Sets the positions of the columns if they are not matched by name.
 fn table_kind(sheet: &mut Sheet) -> Option<NetworkTable> {
     if find_column(sheet, PARTNERS_COLUMNS[0]).is_some() {
         return Some(NetworkTable::Partners);

@@ -12,8 +12,8 @@ use crate::formats::{CsvTable, TableError};
 pub struct LookupColumns {
     /// The column with the code of the statistical area.
     pub code: String,
-    /// The column with the id of the area; without it, the ids are made of the names. Rows in which
-    /// this column is blank are skipped.
+    /// The column with the id of the area; without it, the ids are made from the names. Rows in
+    /// which this column is blank are skipped.
     pub area: Option<String>,
     /// The column with the name of the area.
     pub name: Option<String>,
@@ -51,7 +51,7 @@ pub struct LookupTable {
 }
 
 impl LookupColumns {
-    /// Returns the error of columns that name neither the id nor the name of the area.
+    /// Returns an error if the columns specify neither the id nor the name of the area.
     pub(crate) fn error(&self) -> Option<String> {
         let has_area = self.area.is_some() || self.name.is_some();
         (!has_area).then(|| {

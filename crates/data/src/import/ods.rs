@@ -95,15 +95,16 @@ pub(super) fn select_report(
 /// The number of columns of the reports that list organisations, such as `epraccur`.
 pub(super) const COLUMN_COUNT: usize = 27;
 
-/// Returns the newest date in a row of a report, up to `today`; dates that are still to come are of
-/// planned changes.
+/// Returns the newest date in a row of a report, up to `today`; later dates are those of planned
+/// changes.
 pub(super) fn newest_day(row: &[String], today: Date) -> Option<Date> {
     let days = row.iter().filter_map(|cell| dates::parse_text(cell).ok());
     days.filter(|day| *day <= today).max()
 }
 
-/// Returns whether the first row of a report that lists organisations is a header row. Its names
-/// only show that the columns are in the published order; the columns are read by position.
+/// Returns whether the first row of a report that lists organisations is a header row. The names
+/// are used only to check that the columns are in the published order; the columns are read by
+/// position.
 ///
 /// # Errors
 /// If the row is neither a header row nor a row of data.

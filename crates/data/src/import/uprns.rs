@@ -14,8 +14,8 @@ use crate::formats::{FormatColumns, TableFormat};
 use crate::uprns::UprnRecord;
 use catchment_core::domain::{BritishGrid, GssCode, Home, InvalidUprn, Uprn};
 
-/// The columns of a list of addresses. A column that is not named is found by the name that publishers
-/// give it.
+/// The columns of a list of addresses. If the name of a column is not specified, the column is found
+/// by the name that publishers use.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UprnColumns {
@@ -31,7 +31,8 @@ pub struct UprnColumns {
 /// of the files. `statistical_areas` is the id of the statistical areas of the dataset, such as
 /// `lsoa21`: the column `lsoa21cd` has their codes.
 ///
-/// A folder or archive may have other tables, which have no column of UPRNs; the report names them.
+/// A folder or archive may contain other tables, which have no column of UPRNs; the report lists
+/// these tables.
 ///
 /// # Errors
 /// If a column is missing, no row is usable, or `take` returns an error.
@@ -146,7 +147,7 @@ impl ColumnIndices {
         columns: &UprnColumns,
         statistical_areas: Option<&str>,
     ) -> Result<ColumnIndices, ImportError> {
-        // A column that the configuration names must exist.
+        // A column that the configuration specifies must exist.
         let optional = |named: &Option<String>, known: &[&str]| match named {
             Some(name) => header.require(&[&canonical_name(name)]).map(Some),
             None => header.find(known),

@@ -79,8 +79,8 @@ impl UprnSorter {
         Ok(())
     }
 
-    /// Calls `take` with each address in order of UPRN, and whether the address before it has the same
-    /// UPRN.
+    /// Calls `take` with each address in order of UPRN, and states whether the previous address has
+    /// the same UPRN.
     ///
     /// # Errors
     /// If a temporary file cannot be read, or `take` returns an error.
@@ -121,14 +121,14 @@ impl UprnSorter {
     }
 }
 
-/// Whether the address before has the same UPRN.
+/// Whether the previous address has the same UPRN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SameUprn {
     /// It does not.
     None,
-    /// It does, and says the same.
+    /// The previous address has the same UPRN and the same values.
     SameRecord,
-    /// It does, and says something else.
+    /// The previous address has the same UPRN but different values.
     OtherRecord,
 }
 

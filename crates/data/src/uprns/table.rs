@@ -1,4 +1,4 @@
-//! The file of UPRNs: its writer, and look-ups in it by positioned reads.
+//! The file of UPRNs: a writer, and look-ups with positioned reads.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,7 +14,8 @@ const HEADER: &str = "uprn,easting,northing,postcode,statistical_area\n";
 const ROW_BYTES: usize = 54;
 /// The number of digits of a UPRN, with leading zeros.
 const UPRN_DIGITS: usize = 12;
-/// The maximum number of UPRNs that stay in memory: those of rows at equal intervals.
+/// The maximum number of UPRNs that are stored in memory, which are the UPRNs of rows at equal
+/// intervals.
 const KEYS_MAX: u64 = 4_096;
 /// The number of rows that a look-up reads as one block: 14 kB.
 const BLOCK_ROWS: u64 = 256;
@@ -28,8 +29,8 @@ pub struct UprnTable {
     interval: u64,
 }
 
-/// The error for a file that is not a table of UPRNs. The message does not name the file, because the
-/// service must not report where it is on the machine.
+/// The error for a file that is not a table of UPRNs. The message does not contain the path, because
+/// the service must not reveal where the file is on the machine.
 #[derive(Debug, thiserror::Error)]
 pub enum UprnTableError {
     /// The file cannot be read.
@@ -44,8 +45,7 @@ pub enum UprnTableError {
 }
 
 impl UprnTable {
-    /// Opens a table. Checks its header row, its length and the order of some of its rows, and not the
-    /// whole file.
+    /// Opens a table. Checks only the header row, the length and the order of some rows.
     ///
     /// # Errors
     /// If the file cannot be read, or is not a table of UPRNs.
@@ -160,7 +160,7 @@ impl UprnList for UprnTable {
     }
 }
 
-/// Prints only the number of rows, because the rows say where people live.
+/// Prints only the number of rows, because the rows show where people live.
 impl std::fmt::Debug for UprnTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("UprnTable")

@@ -13,7 +13,7 @@ use crate::tabular::limits::InFlightBytes;
 /// The source of record batches in memory.
 pub(super) struct MemoryBatches {
     reader: Box<dyn RecordBatchReader + Send>,
-    /// No limit, because the caller holds the batches.
+    /// No limit, because the batches are already in the caller's memory.
     in_flight: Arc<InFlightBytes>,
 }
 

@@ -137,9 +137,9 @@ impl<R: Read> RecordBatches<R> {
     }
 }
 
-/// Copies the texts that the slice needs out of its view arrays, if this makes the slice smaller. A
-/// slice of a view array refers to all texts of the array, so all these texts would be written with
-/// every slice.
+/// Copies the strings that the slice needs out of its view arrays, if this makes the slice smaller.
+/// A slice of a view array refers to all strings of the array, so all these strings would be
+/// written with every slice.
 fn compact(batch: &RecordBatch) -> RecordBatch {
     fn compacted<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Option<ArrayRef> {
         let lengths = array.lengths().map(u64::from);

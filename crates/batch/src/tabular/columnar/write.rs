@@ -1,4 +1,4 @@
-//! Writes record batches to a Parquet file or an Arrow stream, or holds them in memory.
+//! Writes record batches to a Parquet file or an Arrow stream, or stores them in memory.
 
 use std::error::Error;
 use std::io::{self, BufWriter, Write};
@@ -68,7 +68,7 @@ impl<W: Write + Send> OutputSink for ArrowSink<W> {
     }
 }
 
-/// A sink that holds the record batches in memory.
+/// A sink that stores the record batches in memory.
 #[derive(Default)]
 pub(crate) struct BatchCollector(pub(crate) Vec<RecordBatch>);
 

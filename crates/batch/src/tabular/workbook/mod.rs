@@ -9,7 +9,7 @@
 //! - `package`: the zip archive, read part by part and written as a stream.
 //! - `parts`: the parts of a workbook, and the edits that add a sheet.
 //! - `xml`: a reader of XML events with limits.
-//! - `shared_strings`, `number_formats`: the texts of cells, and the display of numbers.
+//! - `shared_strings`, `number_formats`: the strings that cells share, and the display of numbers.
 //! - `sheet_reader`: the rows of a sheet. `survey`: the findings of a first pass over the sheet.
 //! - `tables`: the tables of a sheet, to which the new columns are added.
 //! - `sheet_writer`: the XML of new cells, rows and workbooks.

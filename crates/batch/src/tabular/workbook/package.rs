@@ -19,7 +19,7 @@ use super::unreadable;
 
 /// The maximum number of parts of a workbook.
 const PARTS_MAX: usize = 10_000;
-/// The compression level of the parts that we write. This level is fast, and the texts of a sheet
+/// The compression level of the parts that we write. This level is fast, and the strings of a sheet
 /// are compressed well at every level.
 const COMPRESSION_LEVEL: u32 = 3;
 

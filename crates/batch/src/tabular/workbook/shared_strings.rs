@@ -1,4 +1,4 @@
-//! The texts that the cells of a workbook share.
+//! The strings that the cells of a workbook share.
 
 use std::io::BufRead;
 
@@ -16,7 +16,7 @@ pub(crate) struct SharedStrings {
     ends: Vec<usize>,
 }
 
-/// The memory in bytes for the end of each text.
+/// The memory in bytes for the end of each string.
 const END_BYTES: usize = size_of::<usize>();
 
 impl SharedStrings {
@@ -66,7 +66,7 @@ impl SharedStrings {
                 Event::Empty(tag) if tag.local_name().as_ref() == "si" => self.end_item(),
                 Event::Eof if depth > 0 => return Err(XmlError::Invalid("it is truncated")),
                 Event::Eof => return Ok(()),
-                // The phonetic reading of a text is not part of the text.
+                // The phonetic reading of a string is not part of the string.
                 event if texts > 0 && phonetic == 0 => append_text(&mut self.text, event)?,
                 _ => {}
             }
@@ -84,7 +84,7 @@ impl SharedStrings {
         self.ends.push(self.text.len());
     }
 
-    /// Returns the text with this index, or `None` if there is no such text.
+    /// Returns the string with this index, or `None` if there is no such string.
     pub(crate) fn get(&self, index: usize) -> Option<&[u8]> {
         let end = *self.ends.get(index)?;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);

@@ -29,7 +29,7 @@ pub(crate) struct SheetContents {
     pub(crate) formats: NumberFormats,
 }
 
-/// The cells whose texts are read.
+/// The cells whose values are read.
 #[derive(Debug, Clone)]
 pub(crate) enum WantedCells {
     No,
@@ -76,7 +76,7 @@ pub(crate) struct SheetBlock {
     /// The rows that contain values.
     pub(crate) rows: Vec<SheetRow>,
     pub(crate) cells: Vec<SheetCell>,
-    /// The texts of the cells, stored one after another.
+    /// The text of all cells, stored one after another.
     pub(crate) text: Vec<u8>,
 }
 
@@ -132,7 +132,7 @@ impl SheetBlock {
         self.text.clear();
     }
 
-    /// Returns the cells that were read from a row, with their texts.
+    /// Returns the cells that were read from a row, with their text.
     pub(crate) fn cells_of(&self, row: usize) -> impl Iterator<Item = (SheetCell, &[u8])> {
         let before = |row: usize| row.checked_sub(1).map(|row| self.rows[row].cells_end);
         let start = before(row).unwrap_or_default();

@@ -10,7 +10,7 @@ use super::sheet_reader::{SheetBlock, SheetContents, SheetFindings, SheetReader,
 
 /// The number of stored rows, which must include the header row.
 const FIRST_ROWS: usize = 20;
-/// The size in bytes of the texts above which no more rows are stored.
+/// The total size of the stored cells, in bytes, above which no more rows are stored.
 const FIRST_ROWS_BYTES: usize = 1 << 20;
 
 /// The findings of the first pass.

@@ -475,7 +475,7 @@ fn pad_outcode(outcode: &str) -> [u8; 4] {
     text
 }
 
-/// Returns the index of an outward code among all texts of four symbols.
+/// Returns the index of an outward code among all strings of four symbols.
 fn outcode_slot(outcode: [u8; 4]) -> usize {
     let symbol = |byte| usize::from(SYMBOL_CODES[usize::from(byte)]);
     outcode

@@ -5,7 +5,7 @@
 //! optionally, a column of names and a column that selects rows. Makes an assignment for each
 //! statistical area. With a column of names, also makes the areas; without it, the areas must be in
 //! the history. If the codes of the table are those of other areas, such as MSOAs or wards, the
-//! table `through` says of which statistical areas these consist.
+//! table `through` states the statistical areas of which these areas consist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,8 +117,8 @@ fn ensure_known_codes(
     match 1 + unknown.count() {
         1 => bail!("{file}: `{first}` is not one of the statistical areas"),
         count => bail!(
-            "{file}: {count} of {all} codes are not among the statistical areas, which have no \
-             boundary for them; the first is `{first}`"
+            "{file}: {count} of {all} codes are not codes of the statistical areas; the first is \
+             `{first}`"
         ),
     }
 }
@@ -145,7 +145,7 @@ fn leave_out_unknown(
     report.not_needed("rows of statistical areas without a boundary", others);
 }
 
-/// Replaces each entry by one entry for each statistical area of which its code consists.
+/// Replaces each entry with one entry for each statistical area of the area with its code.
 ///
 /// # Errors
 /// If the table `through` does not have the code of an entry.

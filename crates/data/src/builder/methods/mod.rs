@@ -129,8 +129,8 @@ impl LayerContext<'_> {
                 let id = slugify(&entry.area);
                 if id.is_empty() {
                     bail!(
-                        "{file}: the name `{}` has no letter or digit, so that no id can be made of \
-                         it; give the column of the ids in `columns` (`area = \"…\"`)",
+                        "{file}: the name `{}` has no letter or digit, so that no id can be made \
+                         from it; give the column of the ids in `columns` (`area = \"…\"`)",
                         entry.area
                     );
                 }

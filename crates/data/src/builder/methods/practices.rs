@@ -1,7 +1,7 @@
-//! The method `practices`: the practices of areas that an earlier method of the layer made.
+//! The method `practices`: assigns practices to areas that an earlier method of the layer made.
 //!
 //! Takes a CSV table with a column of the ODS codes of practices and a column of area ids or names.
-//! Makes a membership for each practice, and no areas.
+//! Makes a membership for each practice, but no areas.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(super) fn add_memberships(
     Ok(())
 }
 
-/// The maximum number of areas that an error names.
+/// The maximum number of areas that an error lists.
 const AREAS_NAMED_MAX: usize = 8;
 
 /// Returns the id and name of the area of each practice in a table.
@@ -143,7 +143,8 @@ mod tests {
             ),
             (
                 "A00001,—\n",
-                "l.csv: the name `—` has no letter or digit, so that no id can be made of it; give \
+                "l.csv: the name `—` has no letter or digit, so that no id can be made from it; \
+                 give \
                  the column of the ids in `columns` (`area = \"…\"`)",
             ),
         ] {

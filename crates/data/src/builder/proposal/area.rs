@@ -1,4 +1,5 @@
-//! The sub-ICB locations of the lists of neighbourhoods, by the practices and postcodes in them.
+//! Determines the sub-ICB locations of the lists of neighbourhoods from the practices and postcodes
+//! in the lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,15 +16,16 @@ use catchment_core::domain::{Postcode, Practice};
 /// The sub-ICB locations of the lists.
 #[derive(Debug, Default)]
 pub(super) struct OwnArea {
-    /// The ODS codes, as directories of practices have them.
+    /// The ODS codes, which are used in directories of practices.
     pub(super) of_practices: BTreeSet<String>,
-    /// The codes that the directory of postcodes has: ODS codes or GSS codes.
+    /// The codes that are used in the directory of postcodes: ODS codes or GSS codes.
     pub(super) of_postcodes: BTreeSet<String>,
     pub(super) remarks: Vec<String>,
 }
 
-/// A sub-ICB location is one of the list if it has at least one in `SHARE_ONE_IN` of the list's
-/// practices or postcodes: a few addresses are beyond the edge.
+/// A sub-ICB location belongs to the list if it has at least one in `SHARE_ONE_IN` of the list's
+/// practices or postcodes. The limit is needed because a few addresses are in neighbouring
+/// locations.
 const SHARE_ONE_IN: usize = 10;
 
 /// Finds the sub-ICB locations of the lists. Without a list, or if a file cannot be read, nothing is
@@ -166,7 +168,7 @@ fn locations(
     own
 }
 
-/// Returns the codes that make up a noticeable part of all.
+/// Returns the codes that have at least one in `SHARE_ONE_IN` of the counts.
 fn frequent<'c>(codes: impl Iterator<Item = &'c str>) -> BTreeSet<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut total = 0;

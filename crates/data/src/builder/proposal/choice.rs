@@ -15,7 +15,7 @@ use catchment_core::domain::SourceDate;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileUse {
     Used,
-    /// A comment of the configuration says how to use it in place of another file.
+    /// A comment of the configuration states how to use it in place of another file.
     Alternative,
     Unused,
     Unknown,
@@ -42,7 +42,7 @@ pub(super) struct UsedFile<'f> {
 /// The files that were chosen.
 pub(super) struct Choice<'f> {
     pub(super) files: Vec<(&'f FolderFile, FileUse)>,
-    /// What the person who runs the build has to decide.
+    /// Remarks on what the person who runs the build has to decide.
     pub(super) remarks: Vec<String>,
     /// The census of the statistical areas.
     pub(super) year: LsoaYear,
@@ -55,7 +55,7 @@ pub(super) struct Choice<'f> {
     pub(super) area_lists: Vec<UsedFile<'f>>,
     /// The lists of the practices of neighbourhoods.
     pub(super) practice_lists: Vec<UsedFile<'f>>,
-    /// Polygons with ids of their own.
+    /// Polygons with their own ids.
     pub(super) polygons: Vec<UsedFile<'f>>,
     /// The date of the dataset: the newest date of a file, or today.
     pub(super) as_of: Date,
@@ -127,7 +127,8 @@ impl<'f> Choice<'f> {
         }
     }
 
-    /// Marks the first file as used and the others as alternatives, which a remark names.
+    /// Marks the first file as used and the others as alternatives, and adds a remark that lists
+    /// the alternatives.
     fn mark_first(&mut self, files: &[UsedFile<'f>], what: &str) {
         for (index, file) in files.iter().enumerate() {
             let used = match index {
@@ -283,7 +284,7 @@ impl<'f> Choice<'f> {
         self.boundaries = own.into_iter().chain(others).collect();
     }
 
-    /// Marks the files that are used wherever there is one.
+    /// Marks the files of the kinds of which every file is used.
     fn use_others(&mut self) {
         const SINGLE_TABLES: [(TableKind, &str); 13] = [
             (TableKind::Epraccur, "practices (epraccur)"),
@@ -408,7 +409,7 @@ impl<'f> Choice<'f> {
         networks.first().copied()
     }
 
-    /// Returns the file that says where the patients of each practice live.
+    /// Returns the file that states where the patients of each practice live.
     pub(super) fn shares_file(&self) -> Option<UsedFile<'f>> {
         let registrations = self.registrations.first().copied();
         registrations.or_else(|| self.table(TableKind::Shares))
@@ -453,7 +454,7 @@ impl<'f> Choice<'f> {
         dates.map(last_day).max()
     }
 
-    /// Remarks on files that are much older than the others.
+    /// Adds remarks on files that are much older than the others.
     fn warn_of_dates(&mut self, today: Date) {
         let Some(newest) = self.newest_date() else {
             self.remarks.push(
@@ -488,7 +489,7 @@ impl<'f> Choice<'f> {
     }
 }
 
-/// The levels whose polygons are layers of their own.
+/// The levels whose polygons are separate layers.
 pub(super) const ADMINISTRATIVE_LEVELS: [AreaLevel; 5] = [
     AreaLevel::SubIcb,
     AreaLevel::Icb,
@@ -510,7 +511,7 @@ fn newest_first(files: &mut [UsedFile<'_>]) {
     files.sort_by_key(|file| std::cmp::Reverse(file.file.newest));
 }
 
-/// Returns the place of a directory of postcodes among others; `None` for any other file.
+/// Returns the rank of a directory of postcodes among the directories; `None` for any other file.
 fn directory_rank(kind: &FileKind) -> Option<u8> {
     match kind {
         FileKind::OnsDirectory(_) => Some(0),

@@ -1,4 +1,5 @@
-//! What a folder lacks: the title and the publisher of each missing file, and what it would give.
+//! The files that a folder lacks: the title and the publisher of each missing file, and what it is
+//! used for.
 
 use super::choice::Choice;
 use crate::import::onspd::LsoaYear;
@@ -20,7 +21,7 @@ pub(super) fn first_files() -> Vec<String> {
     ]
 }
 
-/// Returns what is missing, with where to get it and what it gives.
+/// Returns a line for each missing file, with its publisher and what it is used for.
 pub(super) fn lines(choice: &Choice<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     let mut add = |is_missing: bool, title: &str, from: &str, gives: &str| {
@@ -90,7 +91,7 @@ pub(super) fn lines(choice: &Choice<'_>) -> Vec<String> {
         has_areas && choice.practice_lists.is_empty(),
         "a list of the practices of each neighbourhood",
         "your own, CSV: a column of codes and a column of names",
-        "the neighbourhood of registration, beside that of residence",
+        "the neighbourhood by registration, in addition to the neighbourhood by residence",
     );
     if let Some(list) = choice.area_lists.first()
         && let FileKind::AreaList(level, ..) = &list.file.kind

@@ -1,5 +1,5 @@
 //! Proposes a build configuration for a folder of published files: recognises each file, chooses
-//! what it is used for, and names what is missing.
+//! what it is used for, and lists what is missing.
 
 mod area;
 mod choice;
@@ -23,7 +23,7 @@ pub struct ProposalOptions<'o> {
     pub output: Option<&'o Path>,
     /// Whether an existing file is replaced.
     pub force: bool,
-    /// The last day that a date in a file can be the edition's.
+    /// The last day that is accepted as the date of an edition.
     pub today: Date,
 }
 
@@ -32,8 +32,8 @@ pub struct ProposalOptions<'o> {
 pub struct ConfigProposal {
     /// The file that was written.
     pub config: PathBuf,
-    /// Lines of text that report what each file was taken for, what has to be decided, and what is
-    /// missing.
+    /// Lines of text that report what each file was recognised as, what has to be decided, and what
+    /// is missing.
     pub lines: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub fn propose_config(folder: &Path, options: ProposalOptions<'_>) -> Result<Con
     }
     let default_output = folder.join("build.toml");
     let output = options.output.unwrap_or(&default_output);
-    // A file that exists is reported before minutes are spent on reading.
+    // An existing file is reported before the folder is read, which can take minutes.
     check_output_file(output, &[], options.force)?;
     let files = recognise_folder(folder, options.today)
         .with_context(|| format!("reading {}", folder.display()))?;
@@ -72,7 +72,8 @@ pub fn propose_config(folder: &Path, options: ProposalOptions<'_>) -> Result<Con
     let own_area = area::find(folder, &choice);
     choice.remarks.extend(own_area.remarks.iter().cloned());
     let config = text::write(&choice, &own_area, &prefix, &folder_name(folder));
-    // The configuration is parsed as `build` does, so that it never refuses what was written here.
+    // The configuration is parsed in the same way as by `build`, so that `build` never refuses a
+    // proposed configuration.
     config_errors::parse(&config)
         .and_then(|parsed| parsed.check())
         .context("the proposed configuration is not valid")?;
@@ -92,8 +93,8 @@ fn folder_name(folder: &Path) -> String {
     name.map_or_else(|| "dataset".into(), |name| name.into_owned())
 }
 
-/// Returns the path that leads from the folder of the configuration to the folder of the files, with
-/// a final `/`, or an empty text if they are the same folder.
+/// Returns the path from the folder of the configuration to the folder of the files, with a final
+/// `/`, or an empty string if they are the same folder.
 fn path_prefix(folder: &Path, output: &Path) -> Result<String> {
     let base = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -125,7 +126,7 @@ fn report_lines(choice: &Choice<'_>, config: &str) -> Vec<String> {
     let path_width = |file: &&(&FolderFile, FileUse)| file.0.path.chars().count();
     let width = choice.files.iter().map(|file| path_width(&file)).max();
     let width = width.unwrap_or_default();
-    let mut lines = vec!["What each file was taken for:".to_string()];
+    let mut lines = vec!["What each file was recognised as:".to_string()];
     for (file, used) in &choice.files {
         let words = match &file.content {
             FileContent::Known(known) => known.kind.words(),

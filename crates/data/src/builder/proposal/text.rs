@@ -23,8 +23,8 @@ const SNAP_M: u32 = 150;
 const ATTRIBUTION: &str = "Contains OS data © Crown copyright and database right. Contains Royal Mail data © Royal Mail copyright and database right. Source: Office for National Statistics licensed under the Open Government Licence v.3.0. Contains information from NHS England, licensed under the current version of the Open Government Licence.";
 const LICENCE: &str = "https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/";
 
-/// Returns the configuration. `prefix` leads from the folder of the configuration to that of the
-/// files.
+/// Returns the configuration. `prefix` is the path from the folder of the configuration to the
+/// folder of the files.
 pub(super) fn write(
     choice: &Choice<'_>,
     own_area: &OwnArea,
@@ -133,8 +133,8 @@ impl ConfigWriter<'_> {
 
     fn write_head(&mut self, folder_name: &str) {
         self.comment(
-            "A configuration for `catchment build`, which `catchment build --init` proposed. Read it \
-             through and change what is not right: names, titles, dates. docs/users/own-data.md \
+            "A configuration for `catchment build`, which `catchment build --init` proposed. Read \
+             this file and correct what is wrong: names, titles, dates. docs/users/own-data.md \
              explains every key. Paths are relative to the folder of this file.",
         );
         self.line("");
@@ -157,12 +157,12 @@ impl ConfigWriter<'_> {
         ));
         self.comment("The day up to which the files have data: the newest date in one of them.");
         self.line(&format!("as_of = \"{}\"", self.choice.as_of));
-        self.comment("The attribution that the licence of the files asks for; pages show it.");
+        self.comment("The attribution that the licence of the files requires; pages show it.");
         self.line(&format!("attribution = {}", quoted(ATTRIBUTION)));
         self.line(&format!("licence = {}", quoted(LICENCE)));
-        self.comment("The distance in metres from a boundary within which answers say so.");
+        self.comment("Within this distance of a boundary, in metres, answers are `near_boundary`.");
         self.line("tolerance_m = 100");
-        self.comment("The folder of the dataset, unless `--output` names another one.");
+        self.comment("The folder of the dataset, unless `--output` specifies another folder.");
         self.line(&format!("output = {}", quoted(&format!("{name}-dataset"))));
         for (key, kind) in [
             ("memberships", TableKind::Memberships),
@@ -184,8 +184,8 @@ impl ConfigWriter<'_> {
         }
         self.line("");
         self.comment(
-            "The published works, which the page /sources lists. A date that is missing was not in \
-             the file: add `as_of = \"2026-04\"` where you know it.",
+            "The published works, which the page /sources lists. If a date is missing, it was not \
+             in the file: add it, as `as_of = \"2026-04\"`, if you know it.",
         );
         self.line("sources = [");
         let used = self.choice.files.iter();
@@ -215,7 +215,7 @@ impl ConfigWriter<'_> {
 
     /// Writes the date of a table's source, if the file states it.
     fn write_date(&mut self, file: Option<&UsedFile<'_>>) {
-        // A file of sources has its own dates.
+        // A file of sources contains dates.
         if self.choice.table(TableKind::Sources).is_some() {
             return;
         }
@@ -263,8 +263,8 @@ impl ConfigWriter<'_> {
         let own = &self.own_area.of_postcodes;
         if !own.is_empty() {
             self.comment(
-                "Only the outward codes with a postcode in these sub-ICB locations, in the codes of \
-                 the directory. Your list of neighbourhoods is in them.",
+                "Only the outward codes that have a postcode in these sub-ICB locations, which \
+                 contain the neighbourhoods of your list. The codes are those of the directory.",
             );
             self.line(&format!("outcodes_touching_sub_icb = {}", quoted_list(own)));
         } else if has_locations {
@@ -388,11 +388,14 @@ impl ConfigWriter<'_> {
         let own = &self.own_area.of_practices;
         match own.is_empty() {
             true => self.comment(
-                "All practices of the files. For those of your sub-ICB locations only, list the \
-                 codes: sub_icb = [\"00R\"]",
+                "All practices in the files. To use only the practices of your sub-ICB locations, \
+                 list their codes: sub_icb = [\"00R\"]",
             ),
             false => {
-                self.comment("The practices of the sub-ICB locations of your list.");
+                self.comment(
+                    "Only the practices of these sub-ICB locations, which contain the \
+                              neighbourhoods of your list.",
+                );
                 self.line(&format!("sub_icb = {}", quoted_list(own)));
             }
         }
@@ -494,7 +497,7 @@ impl ConfigWriter<'_> {
             self.write_layer("lsoa", "", "", &["statistical_areas = true".to_string()]);
         }
         if self.text.len() == before {
-            // A dataset without layers answers nothing.
+            // A dataset without layers is of no use, so a configuration must have a layer.
             let method = format!(
                 "polygons = {{ file = {}, id = \"id\", name = \"name\" }}",
                 fill_in("the polygons of your neighbourhoods, or another layer")
@@ -503,7 +506,7 @@ impl ConfigWriter<'_> {
         }
     }
 
-    /// Returns the method that makes neighbourhoods of a list of statistical areas.
+    /// Returns the method that makes neighbourhoods from a list of statistical areas.
     fn lookup_method(&self, file: &UsedFile<'_>) -> Option<String> {
         let FileKind::AreaList(level, _, columns) = &file.file.kind else {
             return None;
@@ -538,7 +541,7 @@ impl ConfigWriter<'_> {
             .map(|name| format!(", name = {}", quoted(name)));
         let id = match (&attributes.id, &attributes.name) {
             (Some(id), _) => format!("id = {}", quoted(id)),
-            // With a prefix, the ids are made of the names.
+            // With a prefix, the ids are made from the names.
             (None, Some(name)) => format!("id = {}, id_prefix = \"n-\"", quoted(name)),
             (None, None) => format!("id = {}", fill_in("the attribute with the id of each area")),
         };
@@ -553,8 +556,9 @@ impl ConfigWriter<'_> {
         ))
     }
 
-    /// Writes the layer of neighbourhoods: of a list of statistical areas or of polygons, with the
-    /// practices of a list; or else of the practices of a list and where their patients live.
+    /// Writes the layer of neighbourhoods. The areas are made from a list of statistical areas or
+    /// from polygons, and the practices are those of a list. If there is neither, the areas are
+    /// made from the practices of the list and the places where their patients live.
     fn write_neighbourhoods(&mut self) {
         let choice = self.choice;
         let areas = choice.area_lists.first();
@@ -589,9 +593,9 @@ impl ConfigWriter<'_> {
             (None, Some(_)) => {
                 self.line("");
                 self.comment(
-                    "The list of the practices of neighbourhoods is not used yet: the areas of \
-                     neighbourhoods follow from where the patients of their practices live, for \
-                     which the practices (epraccur) and the registrations by LSOA are needed.",
+                    "The list of the practices of neighbourhoods is not used yet. To find out \
+                     where the patients of these practices live, add the practices (epraccur) and \
+                     the registrations by LSOA.",
                 );
             }
             (None, None) => {}
@@ -699,7 +703,7 @@ impl ConfigWriter<'_> {
     }
 }
 
-/// Returns the columns of LSOAs, councils and names of councils of the look-up of the ONS.
+/// Returns the columns of the ONS's look-up that contain LSOAs, councils and the names of councils.
 fn council_columns(columns: &[String]) -> Option<[String; 3]> {
     let find = |start: &str, end: &str| {
         let mut columns = columns.iter();

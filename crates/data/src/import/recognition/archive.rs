@@ -1,4 +1,4 @@
-//! What an archive or a workbook is, by its members.
+//! Recognises an archive or a workbook by its members.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -67,7 +67,7 @@ pub(super) fn content(
         }
         let file = member_label(source_files, &member);
         let sample = TableSample::read(&file, source_files.open_member(&member)?);
-        // Archives also have documents as CSV, whose rows may be of any length.
+        // Archives also contain documents as CSV files, whose rows may have any length.
         let content = match sample {
             Ok(sample) => sample.content(today),
             Err(error) => FileContent::Unreadable(words_of(&error)),
@@ -98,7 +98,7 @@ fn is_in_several_files(kind: &FileKind) -> bool {
     )
 }
 
-/// Returns what an archive with these tables is.
+/// Returns the kind of an archive that contains these tables.
 fn choose(found: Vec<RecognisedFile>) -> Option<FileContent> {
     let newest = found.iter().filter_map(|file| file.newest).max();
     if let Some(first) = found.iter().find(|file| is_in_several_files(&file.kind)) {
@@ -116,7 +116,7 @@ fn choose(found: Vec<RecognisedFile>) -> Option<FileContent> {
         .iter()
         .all(|file| matches!(file.kind, FileKind::Registrations(_)));
     if are_registrations {
-        // The table of each sex may lack the few codes that show the census.
+        // The tables for men and for women may lack the few codes that indicate the census.
         let of_2021 = FileKind::Registrations(LsoaYear::Lsoa21);
         let shows_2021 = found.iter().find(|file| file.kind == of_2021);
         return shows_2021
@@ -178,7 +178,7 @@ mod tests {
             file.newest.map(|date| date.to_string()).as_deref(),
             Some("2026-07-01")
         );
-        // Documents beside a table may be of any form.
+        // Documents next to a table may have any form.
         let documents = [("codes.csv", "a,b\n1\n"), ("lsoa-all.csv", &of_2011)];
         assert!(matches!(content_of(&documents), FileContent::Known(_)));
         let catchments = [("A99001.geojson", "{}"), ("A99002_outer.geojson", "{}")];

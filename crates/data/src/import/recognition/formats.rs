@@ -99,7 +99,7 @@ impl TableKind {
     }
 }
 
-/// The format whose columns a header row comes closest to.
+/// The format whose columns are the most similar to a header row.
 pub(super) struct ClosestFormat {
     pub(super) kind: TableKind,
     title: &'static str,
@@ -112,18 +112,18 @@ impl ClosestFormat {
         self.difference.missing.is_empty()
     }
 
-    /// Returns whether the header row is likely to be meant to be of this format: it has most of the
+    /// Returns whether the header row probably belongs to this format, because it has most of the
     /// required columns.
     pub(super) fn is_likely(&self) -> bool {
-        /// The fewest columns that show a format.
+        /// The minimum number of columns by which a format is recognised.
         const FOUND_MIN: usize = 3;
         let found = self.difference.found;
         found >= FOUND_MIN && found * 10 >= (found + self.difference.missing.len()) * 6
     }
 
-    /// Returns the format and the columns that differ, as a sentence without its end.
+    /// Describes the format and the columns that differ, as a sentence without a full stop.
     pub(super) fn words(&self) -> String {
-        /// The maximum number of unknown columns that are named.
+        /// The maximum number of unknown columns that are listed.
         const UNKNOWN_NAMED_MAX: usize = 8;
         let HeaderDifference {
             missing, unknown, ..
@@ -154,7 +154,8 @@ impl ClosestFormat {
     }
 }
 
-/// Returns the format with the most columns of the header row, if any is in it.
+/// Returns the format that has the most columns of the header row; `None` if no format has any of
+/// them.
 pub(super) fn closest_format(header: &[String]) -> Option<ClosestFormat> {
     let compared = FORMATS.iter().filter_map(|(kind, format)| {
         Some(ClosestFormat {
@@ -174,7 +175,8 @@ pub(super) fn closest_format(header: &[String]) -> Option<ClosestFormat> {
     })
 }
 
-/// Returns the separator of the columns, if the row was not split because it is not a comma.
+/// Returns the separator of the columns, if the row was not split because its separator is not a
+/// comma.
 fn other_separator(first_row: &[String]) -> Option<char> {
     let [only] = first_row else { return None };
     let separators = [';', '\t', '|', '¬'];
@@ -183,7 +185,8 @@ fn other_separator(first_row: &[String]) -> Option<char> {
         .find(|separator| only.contains(*separator))
 }
 
-/// Returns what a first row that is of no expected format is, or comes closest to, in words.
+/// Describes a first row that has none of the expected formats: its actual format, or the most
+/// similar format.
 pub(super) fn describe_first_row(first_row: &[String]) -> String {
     if let Some(separator) = other_separator(first_row) {
         let name = match separator {
@@ -218,7 +221,7 @@ pub(super) fn describe_first_row(first_row: &[String]) -> String {
 
 /// Formats the first cells of a row.
 fn row_in_words(row: &[String]) -> String {
-    /// The maximum number of cells, and of characters of a cell.
+    /// The maximum number of cells, and the maximum number of characters of each cell.
     const CELLS_MAX: usize = 8;
     const CHARACTERS_MAX: usize = 40;
     let cells = row.iter().take(CELLS_MAX).map(|cell| {
@@ -232,8 +235,8 @@ fn row_in_words(row: &[String]) -> String {
     )
 }
 
-/// Returns what the file of an error is, or comes closest to, if the error is about a first row that
-/// is not of the expected format.
+/// Describes the file of an error, if the error is about a first row that does not have the expected
+/// format: the actual format of the file, or the most similar format.
 pub(crate) fn explain<'e>(
     mut errors: impl Iterator<Item = &'e (dyn Error + 'static)>,
 ) -> Option<String> {

@@ -25,7 +25,7 @@ use table::{TableSample, list_in_words};
 
 pub(crate) use formats::{TableKind, explain};
 
-/// The levels of areas whose GSS codes show what they are.
+/// The levels of areas that are recognised by their GSS codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AreaLevel {
     Lsoa,
@@ -81,7 +81,7 @@ impl AreaLevel {
     }
 }
 
-/// The columns of a list that says in which area each practice or statistical area is.
+/// The columns of a list that assigns each practice or statistical area to an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GroupColumns {
     /// The column with the code of the practice or statistical area.
@@ -99,7 +99,7 @@ pub(crate) struct GroupColumns {
 /// The attributes of a polygon file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PolygonAttributes {
-    /// The attribute with the id of each area; `None` if no attribute has a value of its own for
+    /// The attribute with the id of each area; `None` if no attribute has a different value for
     /// each area.
     pub(crate) id: Option<String>,
     pub(crate) name: Option<String>,
@@ -108,14 +108,14 @@ pub(crate) struct PolygonAttributes {
     pub(crate) count: usize,
     /// The ids, if they are GSS codes.
     pub(crate) codes: BTreeSet<String>,
-    /// Whether a polygon consists of a part inside another part, as a few of the ONS do.
+    /// Whether a polygon has a part inside another part, as a few polygons of the ONS have.
     pub(crate) has_nested_parts: bool,
 }
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileKind {
-    /// A table, in a file of its own or in an archive or folder.
+    /// A table, in a single file or in an archive or folder.
     Table(TableKind),
     /// A directory of the ONS, with LSOAs of these censuses.
     OnsDirectory(Vec<LsoaYear>),
@@ -136,7 +136,7 @@ pub(crate) enum FileKind {
     PracticeList(GroupColumns),
     /// A list of the statistical areas of each area.
     AreaList(AreaLevel, LsoaYear, GroupColumns),
-    /// Polygons of areas with codes of a level, or with ids of their own.
+    /// Polygons of areas with the codes of a level, or with their own ids.
     Polygons(Option<(AreaLevel, LsoaYear)>, PolygonAttributes),
     /// Catchments that practices declare.
     Catchments,
@@ -154,13 +154,13 @@ pub(crate) struct RecognisedFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileContent {
     Known(RecognisedFile),
-    /// What the file is instead of a known one.
+    /// The file is not of a known kind; the text describes it.
     Unknown(String),
-    /// Why the file cannot be read.
+    /// The file cannot be read; the text states the reason.
     Unreadable(String),
 }
 
-/// A file of a folder, or a folder that is one source.
+/// A file in a folder, or a folder that is a single source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FolderFile {
     /// The path in the folder, with `/` between folders.
@@ -169,7 +169,7 @@ pub(crate) struct FolderFile {
 }
 
 impl FileKind {
-    /// Returns what the file is, in words.
+    /// Describes the kind of the file.
     pub(crate) fn words(&self) -> String {
         let years = |years: &[LsoaYear]| {
             let years: Vec<&str> = years.iter().map(|year| year_in_words(*year)).collect();
@@ -236,14 +236,14 @@ const IGNORED_EXTENSIONS: [&str; 18] = [
     "sbx", "qix", "xml", "gpkg-wal", "gpkg-shm",
 ];
 
-/// The number of files of one kind in a subfolder from which on the folder is one source.
+/// If a subfolder has at least this number of files of one kind, the subfolder is a single source.
 const FOLDER_SOURCE_MIN: usize = 2;
 
 /// The maximum depth of subfolders.
 const DEPTH_MAX: usize = 6;
 
 /// Recognises every file of the folder and its subfolders, in order of path. Hidden files, documents
-/// and datasets are left out. `today` is the last day that a date in a file can be the edition's.
+/// and datasets are left out. `today` is the last day that is accepted as the date of an edition.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -350,14 +350,15 @@ fn recognise_file(path: &Path, today: Date) -> FileContent {
     });
     recognised.unwrap_or_else(|error| {
         FileContent::Unreadable(match &error {
-            // The path is in the report anyway.
+            // The report already contains the path.
             ImportError::Unreadable { source, .. } => words_of(source),
             error => words_of(error),
         })
     })
 }
 
-/// The number of bytes of a file that are searched for what is often saved in place of a table.
+/// The number of bytes of a file that are searched for content that is often saved in place of a
+/// table.
 const START_BYTES: u64 = 1024;
 
 /// Formats an error with its causes.

@@ -1,4 +1,4 @@
-//! What a polygon file is, by its attributes.
+//! Recognises a polygon file by its attributes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,8 +16,8 @@ pub(super) fn has_extension(name: &str) -> bool {
     polygons::polygon_extension(name).is_some()
 }
 
-/// Returns whether the name begins with the code of a practice or branch, as the files of declared
-/// catchments do.
+/// Returns whether the name begins with the code of a practice or branch, as the names of files of
+/// declared catchments do.
 pub(super) fn is_named_after_practice(member: &str) -> bool {
     let base = lowercase_file_name(member).to_ascii_uppercase();
     let end = base.find(|c: char| !c.is_ascii_alphanumeric());
@@ -35,7 +35,7 @@ pub(super) fn content(path: &Path, name: &str) -> FileContent {
     content_of_path(path)
 }
 
-/// Reads the polygons at the path, which may be an archive, and returns what they are.
+/// Reads the polygons at the path, which may be an archive, and returns their kind.
 pub(super) fn content_of_path(path: &Path) -> FileContent {
     let mut file = match polygons::read_attributes(path, &PolygonImport::default()) {
         Ok(file) => file,
@@ -49,7 +49,7 @@ pub(super) fn content_of_path(path: &Path) -> FileContent {
     })
 }
 
-/// Returns the level of the polygons, if their codes show it, and their attributes.
+/// Returns the attributes of the polygons, and their level if their codes show it.
 fn describe(file: &PolygonFile) -> (Option<(AreaLevel, LsoaYear)>, PolygonAttributes) {
     let names: BTreeSet<&str> = file
         .features
@@ -85,7 +85,7 @@ fn describe(file: &PolygonFile) -> (Option<(AreaLevel, LsoaYear)>, PolygonAttrib
         Some((name, level, year)) => (Some((level, year)), Some(name)),
         None => (None, named(&["id", "code", "ref", "fid"]).copied()),
     };
-    // The names of the ONS end in `NM`, those of the codes in `CD`.
+    // The ONS's attributes of names end in `NM`, and its attributes of codes end in `CD`.
     let name_of_code = id
         .and_then(|id| id.strip_suffix("cd"))
         .map(|stem| format!("{stem}nm"));
@@ -113,8 +113,8 @@ fn describe(file: &PolygonFile) -> (Option<(AreaLevel, LsoaYear)>, PolygonAttrib
     (level, attributes)
 }
 
-/// Returns the name of an attribute as the ONS writes it, if it is one of the ONS: `LSOA21CD`.
-/// Attributes are found whatever their case.
+/// Returns the name of an attribute in the ONS's spelling, such as `LSOA21CD`, if the attribute is
+/// one of the ONS's. The case of attributes does not matter when they are read.
 fn written(name: &str) -> String {
     let is_of_ons = name.ends_with("cd") || name.ends_with("nm") || name.starts_with("sicbl");
     match is_of_ons {

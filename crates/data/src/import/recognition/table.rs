@@ -1,4 +1,4 @@
-//! What a CSV file is, by its header row or, if it has none, by the values of its first rows.
+//! Recognises a CSV file by its header row or, if it has none, by the values of its first rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -16,13 +16,14 @@ use super::{AreaLevel, FileContent, FileKind, GroupColumns, RecognisedFile};
 use crate::plural::count_with_noun;
 use catchment_core::domain::SourceDate;
 
-/// The number of rows that are read. A report of NHS ODS, and the list of an ICB, are shorter.
+/// The maximum number of rows that are read. Reports of NHS ODS and lists of ICBs have fewer rows.
 const ROWS_READ: usize = 20_000;
 
 /// The first rows of a CSV file.
 pub(super) struct TableSample {
     rows: Vec<Vec<String>>,
-    /// The table that the first or the second row shows, if it is read by position.
+    /// The table that was recognised by the first or the second row, if the table is read by
+    /// position.
     positional: Option<TableKind>,
 }
 
@@ -63,7 +64,8 @@ impl TableSample {
         &self.rows[0]
     }
 
-    /// Returns what the file is. `today` is the last day that a date in it can be the edition's.
+    /// Returns the kind of the file. `today` is the last day that is accepted as the date of an
+    /// edition.
     pub(super) fn content(&self, today: Date) -> FileContent {
         let known = |kind| {
             FileContent::Known(RecognisedFile {
@@ -110,7 +112,7 @@ impl TableSample {
         }
     }
 
-    /// Returns the censuses of whose LSOAs the columns of a directory without a header row are.
+    /// Returns the censuses of the LSOAs in the columns of a directory without a header row.
     fn lsoa_years_of_values(&self) -> Vec<LsoaYear> {
         let mut years = BTreeSet::new();
         for column in 0..self.header().len() {
@@ -152,11 +154,11 @@ impl TableSample {
         }
     }
 
-    /// Returns what the file is, if it lists the practices or the statistical areas of areas, or the
+    /// Returns the kind of the file, if it lists the practices or statistical areas of areas, or the
     /// areas of statistical areas.
     ///
-    /// # Errors
-    /// If it is no such list. The error is the reason, if the file comes close to one.
+    /// # Errors If the file is not such a list. The error states the reason if the file is similar
+    /// to such a list.
     fn list_kind(&self) -> Result<FileKind, Option<String>> {
         let columns: Vec<ColumnValues> = (0..self.header().len())
             .map(|column| ColumnValues::read(self, column))
@@ -177,7 +179,7 @@ impl TableSample {
             return Err(None);
         };
         let group = group_columns(&columns, code);
-        // A look-up between statistical areas has no other groups.
+        // A look-up between statistical areas has no column of other areas.
         let is_change = columns
             .iter()
             .filter(|column| column.level == Some(AreaLevel::Lsoa))
@@ -223,7 +225,7 @@ impl TableSample {
     }
 }
 
-/// Returns the report of NHS ODS of which the row is.
+/// Returns the report of NHS ODS to which the row belongs.
 fn report_kind(row: &CsvRow<'_>) -> Option<TableKind> {
     if ebranchs::is_row(row) {
         Some(TableKind::Branches)
@@ -236,7 +238,7 @@ fn report_kind(row: &CsvRow<'_>) -> Option<TableKind> {
     }
 }
 
-/// Returns the directory without a header row of which the row is.
+/// Returns the directory without a header row to which the row belongs.
 fn directory_kind(row: &CsvRow<'_>) -> Option<TableKind> {
     if code_point_open::is_row(row) {
         Some(TableKind::CodePointOpen)
@@ -247,7 +249,7 @@ fn directory_kind(row: &CsvRow<'_>) -> Option<TableKind> {
     }
 }
 
-/// Returns the census of LSOA codes: 2021 if a code exists only since then.
+/// Returns the census of LSOA codes: 2021 if one of the codes was created in that census.
 pub(super) fn lsoa_year<'c>(mut codes: impl Iterator<Item = &'c str>) -> LsoaYear {
     match codes.any(lsoa_codes::is_new_in_2021) {
         true => LsoaYear::Lsoa21,
@@ -261,7 +263,7 @@ struct ColumnValues {
     distinct: BTreeSet<String>,
     /// The number of cells that are not blank.
     cells: usize,
-    /// The level of the statistical areas whose codes the cells are.
+    /// The level of the statistical areas, if the cells are their codes.
     level: Option<AreaLevel>,
     /// Whether the cells are codes of GP practices.
     is_practices: bool,
@@ -311,15 +313,15 @@ pub(super) fn is_practice_code(text: &str) -> bool {
         if digits.len() == 5 && digits.iter().all(u8::is_ascii_digit))
 }
 
-/// The columns of a list that say which area each row is in.
+/// The columns of a list that contain the area of each row.
 struct FoundGroup {
     id: Option<usize>,
     name: usize,
-    /// Whether the name of the column says that it has areas.
+    /// Whether the name of the column indicates that the column contains areas.
     has_telling_name: bool,
 }
 
-/// Words in the names of columns with areas, the most telling first.
+/// Words in the names of columns that contain areas, the most specific first.
 const GROUP_WORDS: [&str; 10] = [
     "neighbourhood",
     "community",
@@ -333,7 +335,7 @@ const GROUP_WORDS: [&str; 10] = [
     "group",
 ];
 
-/// Returns the columns that say in which area each row is. `code` is the column of the practices or
+/// Returns the columns that contain the area of each row. `code` is the column of the practices or
 /// statistical areas.
 fn group_columns(columns: &[ColumnValues], code: usize) -> Option<FoundGroup> {
     let rank = |name: &str| {
@@ -343,7 +345,8 @@ fn group_columns(columns: &[ColumnValues], code: usize) -> Option<FoundGroup> {
     };
     let is_candidate = |index: &usize| {
         let column = &columns[*index];
-        // A value of its own in each row is the name of what is listed, unless the column says else.
+        // A column with a different value in each row contains the names of the listed items, unless
+        // its name indicates areas.
         let is_repeated = column.distinct.len() < column.cells;
         *index != code
             && column.level.is_none()
@@ -362,7 +365,8 @@ fn group_columns(columns: &[ColumnValues], code: usize) -> Option<FoundGroup> {
             usize::MAX - column.distinct.len(),
         )
     })?;
-    // Another column with one value for each value of this one: one has ids, the other names.
+    // If another column has one value for each value of this column, one of the columns contains
+    // ids and the other contains names.
     let has_words = |index: usize| columns[index].distinct.iter().any(|v| v.contains(' '));
     let twin = candidates
         .into_iter()
@@ -387,7 +391,7 @@ fn is_one_to_one(one: &ColumnValues, other: &ColumnValues) -> bool {
     })
 }
 
-/// Returns the number of areas and rows of a list, in words.
+/// Describes the number of areas and rows of a list.
 pub(super) fn list_in_words(groups: &GroupColumns, rows: &str) -> String {
     format!(
         "{} of {} ({} in column `{}`)",
