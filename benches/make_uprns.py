@@ -20,7 +20,7 @@ HEADER = (
     "OAC21IND,LEP21CD1,LEP21CD2,PFA23CD,IMD19IND"
 )
 REGIONS = ["EE", "EM", "LN", "NE", "NW", "SC", "SE", "SW", "WA", "WM", "YH"]
-# The metres within which two thirds of the addresses of a postcode are, in each direction.
+# The distance in metres, in each direction, within which two thirds of a postcode's addresses are.
 SPREAD_M = 40
 CHUNK_ROWS = 500_000
 
@@ -38,7 +38,7 @@ def characters(texts, width):
 def region_chunks(random, rows, number, places):
     """Yields the bytes of the rows of a region."""
     easting, northing, postcode, lsoa = places
-    # UPRNs are unique: each region has its own remainder.
+    # UPRNs are unique, because the UPRNs of each region have a different remainder.
     uprn = number + 1
     while rows > 0:
         count = min(rows, CHUNK_ROWS)

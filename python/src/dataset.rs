@@ -1,4 +1,4 @@
-//! A dataset that Python code looks things up in.
+//! A dataset in which Python code looks up places and rows.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ impl Dataset {
         &self.index.manifest().version
     }
 
-    /// What must be stated where the data are used.
+    /// The attribution that must be stated where the data are used.
     #[getter]
     fn attribution(&self) -> &str {
         &self.index.manifest().attribution
@@ -235,7 +235,7 @@ fn available_threads() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Returns the option that names the column of a role.
+/// Returns the option that specifies the column of a role.
 fn option_name(role: ColumnRole) -> Option<&'static str> {
     Some(match role {
         ColumnRole::Postcode => "postcode_column",

@@ -32,8 +32,8 @@ pub(crate) fn lookup_error(problem: LookupProblem) -> PyErr {
     with_attributes(detail, Some(code), suggestion)
 }
 
-/// Returns the exception for input that cannot be answered. Its text names parameters instead of
-/// options of the command line.
+/// Returns the exception for input that cannot be answered. Its message contains the names of
+/// parameters instead of options of the command line.
 pub(crate) fn batch_error(batch_error: &BatchError) -> PyErr {
     let text = with_parameter_names(&batch_error.to_string());
     // On the command line, the message follows the name of the file.

@@ -23,7 +23,7 @@ pub(crate) struct InputOptions {
     area_column: Option<String>,
     area_layer: Option<String>,
     registration_only: bool,
-    /// The output columns besides the default ones, separated by commas.
+    /// The output columns in addition to the default columns, separated by commas.
     columns: String,
 }
 

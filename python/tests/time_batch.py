@@ -2,8 +2,8 @@
 
     time_batch.py PROGRAM PATIENTS.csv [REPEATS]
 
-PATIENTS.csv has the columns `postcode` and `gp_practice_code`. Both answer an Arrow
-stream of it, and write one. The goal is a ratio of at most 1.2.
+PATIENTS.csv has the columns `postcode` and `gp_practice_code`. Both read these rows as an Arrow stream, and write
+an Arrow stream. The goal is a ratio of at most 1.2.
 """
 
 import subprocess

@@ -197,7 +197,9 @@ fn register_overdue_sources(registry: &mut Registry, dataset_store: &DatasetStor
     });
     registry.register(
         "catchment_source_overdue_days",
-        "Days since a newer edition of each source of each loaded dataset should have been out; 0 for the newest edition, and missing if the frequency of the source is not known",
+        "Days since a newer edition of each source of each loaded dataset should have been \
+         published; 0 for the newest edition, and missing if the frequency of the source is not \
+         known",
         labelled(overdue),
     );
 }

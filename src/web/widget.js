@@ -265,7 +265,8 @@ class CatchmentMap extends HTMLElement {
     return new Catchment(base, { everything });
   }
 
-  // Returns a name. If the attribute `link` contains a URL, the name is a link to the page of the host.
+  // Returns a name. If the attribute `link` contains a URL, the name is a link to a page of the website
+  // that contains the element.
   #link(layer, { id, name }) {
     const template = this.getAttribute("link");
     if (!template || !id) return name;

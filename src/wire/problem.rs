@@ -144,11 +144,12 @@ impl Problem {
     pub(crate) fn uprn_unavailable(index: &Index) -> Problem {
         let code = "uprn_unavailable";
         if index.has_uprns() {
-            let detail = "the table of UPRNs cannot be read at the moment: ask by postcode";
+            let detail = "the table of UPRNs cannot be read at the moment: look up the postcode \
+                          instead";
             return Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         }
         let detail = "UPRNs cannot be looked up here, because no table of UPRNs is loaded \
-                      (--uprn-table): ask by postcode";
+                      (--uprn-table): look up the postcode instead";
         Problem::new(StatusCode::NOT_FOUND, code, detail)
     }
 

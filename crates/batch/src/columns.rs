@@ -525,7 +525,7 @@ impl ColumnList {
         );
         self.add(
             Community(id, CommunityFact::AlternativeShares),
-            "the share of each of `alternatives`, where `residence_share` is below 1",
+            "the share of each area in `alternatives`, if `residence_share` is below 1",
         );
     }
 
@@ -589,7 +589,7 @@ impl ColumnList {
                 (
                     PracticeAreaFact::Share,
                     "the modelled share of the people of the location's statistical area who are registered \
-                     with `practice`, where several practices share the statistical area",
+                     with `practice`, if several practices share the statistical area",
                 ),
                 (
                     PracticeAreaFact::OutOfArea,
@@ -663,7 +663,8 @@ impl ColumnList {
             ),
             (
                 LocationFact::AreaHint,
-                "for an unknown postcode: the community of most live postcodes of its sector; a hint, not \
+                "for an unknown postcode: the community that has most live postcodes of its \
+                 sector; a hint, not \
                  an answer",
             ),
             (

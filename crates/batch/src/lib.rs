@@ -244,7 +244,7 @@ pub enum BatchError {
     #[error("it has no macros: give the output the extension .xlsx")]
     HasNoMacros,
     /// The input cannot be converted to the format of the output.
-    #[error("its format is {from}, which is not converted to {to}")]
+    #[error("its format is {from}, which cannot be converted to {to}")]
     UnsupportedConversion {
         /// The format of the input.
         from: BatchFormat,
@@ -315,7 +315,7 @@ pub enum BatchError {
     },
     /// A required column is missing.
     #[error(
-        "no {} column found{}: name it with {}{}", role.as_str(), listed(columns), role.argument(),
+        "no {} column found{}: specify it with {}{}", role.as_str(), listed(columns), role.argument(),
         if matches!(role, ColumnRole::Postcode) { ", or use --lon-column and --lat-column, --easting-column and --northing-column, --area-column or --registration-only. If the detected delimiter is wrong, set --delimiter" } else { "" }
     )]
     MissingColumn {

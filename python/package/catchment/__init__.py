@@ -10,7 +10,7 @@ postcodes and practices, by residence and by registration.
 ('Lancaster ICC',)
 
 Registration is not residence: where a person is registered and where a person lives are separate answers.
-Nothing is sent anywhere: the data are inside the package, or in a folder that you name.
+Nothing is sent anywhere: the data are inside the package, or in a folder that you specify.
 """
 
 from ._answers import (

@@ -80,8 +80,8 @@ Place = Union[Area, Practice, Group]
 
 @dataclass(frozen=True)
 class LayerResult(Sequence[Place]):
-    """The areas of a layer. It is empty if there is no such area; `unknown` is then the reason if the
-    data do not say, and otherwise None."""
+    """The areas of a layer. Empty if there is no such area. If it is not known whether there is one, `unknown` is
+    the reason; otherwise `unknown` is None."""
 
     places: tuple[Place, ...] = ()
     unknown: str | None = None
@@ -139,8 +139,8 @@ class Succession:
 
 @dataclass(frozen=True)
 class RegisteredPractice:
-    """The practice that is responsible for the patient now. `asked` is the practice of the request,
-    which may be a branch or a practice that has closed."""
+    """The practice that is responsible for the patient now. `asked` is the practice in the request, which may be a
+    branch or a practice that has closed."""
 
     id: str
     name: str
@@ -155,7 +155,7 @@ class RegisteredPractice:
 
 @dataclass(frozen=True)
 class Registration:
-    """The practice of registration, and its areas by layer. `reason` says why there is no practice."""
+    """The practice of registration, and its areas by layer. `reason` states why there is no practice."""
 
     practice: RegisteredPractice | None
     areas: Mapping[str, LayerResult]
@@ -182,8 +182,8 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class LocateAnswer:
-    """The answer of a look-up. `residence` has the areas in which the person lives, by layer, and
-    `registration` those of the practice; `registration` is None without a practice."""
+    """The answer of a look-up. `residence` has the areas in which the person lives, by layer, and `registration`
+    has the areas of the practice, or is None if no practice was given."""
 
     status: str
     location: Location | None

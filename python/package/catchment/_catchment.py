@@ -15,7 +15,7 @@ from ._native import Dataset
 from ._tables import from_stream, known_table
 
 Day = str | date
-"""A date, or a text such as '2026-04-01'."""
+"""A date, or a string such as '2026-04-01'."""
 
 
 class Catchment:
@@ -106,11 +106,11 @@ class Catchment:
         `catchment batch` added: a data frame of pandas or polars, a table or record batch of pyarrow. Any other
         object with `__arrow_c_stream__` is answered as a whole, and the result is an AnsweredTable.
 
-        The columns of postcodes and practice codes are found by their names, unless you name them.
-        `columns` are output columns besides the default ones, such as "council,lsoa11,codes". `as_of` is the
+        The columns of postcodes and practice codes are found by their names, unless you specify them.
+        `columns` are output columns in addition to the default columns, such as "council,lsoa11,codes". `as_of` is the
         date of the look-ups; the default is today.
 
-        Other threads of Python run meanwhile. Raises CatchmentError if a column is missing, ambiguous or of
+        Other Python threads can run at the same time. Raises CatchmentError if a column is missing, ambiguous or of
         the wrong type.
         """
         options = self._options(
@@ -157,9 +157,9 @@ class Catchment:
     ) -> Flows:
         """Counts the rows of a table by where patients are registered and where they live.
 
-        `layer` is the layer of both; the default is the main layer of communities. `registered` and
-        `resident` set the two layers separately. `suppress` is the rule of small number suppression; "none"
-        gives exact counts, which must not be published.
+        `layer` is the layer for both registration and residence; the default is the main layer of communities.
+        `registered` and `resident` set the two layers separately. `suppress` is the rule of small number
+        suppression; "none" gives exact counts, which must not be published.
 
         Raises CatchmentError if a column is missing, or patients cannot be counted on a layer.
         """

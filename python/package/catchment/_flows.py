@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FlowPlace:
-    """An area, or a place that is no area: `elsewhere`, `not_known` or `several_areas`. A hidden total
+    """An area, or a place that is not an area: `elsewhere`, `not_known` or `several_areas`. A hidden total
     is None."""
 
     id: str

@@ -1,5 +1,5 @@
-"""Tables of other libraries: which columns are read, and how the output columns are added. The user's
-own columns stay the objects that they are."""
+"""Tables of other libraries: which columns are read, and how the output columns are added. The user's own columns
+are reused unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._native import AnsweredTable
 
 
 class Table(ABC):
-    """A table, from which the columns that a look-up reads are taken as an Arrow stream."""
+    """A table that provides the columns that a look-up reads, as an Arrow stream."""
 
     def __init__(self, table: Any) -> None:
         self.table = table
@@ -28,7 +28,7 @@ class Table(ABC):
 
     @abstractmethod
     def with_columns(self, answered: AnsweredTable, names: Sequence[str]) -> Any:
-        """Returns the table with these columns of the answers added, as the kind of table that it is."""
+        """Returns a table of the same kind, with these columns of the answers added."""
 
 
 class PandasTable(Table):
@@ -46,7 +46,7 @@ class PandasTable(Table):
 
         table = pyarrow.Table.from_pandas(self.table[list(names)], preserve_index=False)
         for position, column in enumerate(table.schema):
-            # pandas has no dates, only times.
+            # pandas has no type for dates without a time.
             if pyarrow.types.is_timestamp(column.type):
                 days = table.column(position).cast(pyarrow.date32(), safe=False)
                 table = table.set_column(position, column.name, days)
@@ -139,8 +139,8 @@ def known_table(table: Any) -> Table | None:
 
 
 def from_stream(table: Any, answered: AnsweredTable) -> Any:
-    """Returns the answers to an Arrow stream: a reader of record batches for one of pyarrow, and
-    otherwise the answers, which any Arrow library reads."""
+    """Returns the answers to an Arrow stream: a reader of record batches if the stream is from pyarrow, and
+    otherwise an object that any Arrow library can read."""
     if _is_instance(table, "pyarrow", "RecordBatchReader"):
         import pyarrow
 

@@ -94,7 +94,8 @@ fn package(version: &str) -> Vec<u8> {
     let program = env!("CARGO_PKG_VERSION");
     super::pretty(&json!({
         "name": "catchment-static",
-        "description": format!("Looks postcodes up in the files of dataset {version}, without a service"),
+        "description": format!("Looks up postcodes in the files of dataset {version}, without a \
+                                service"),
         "version": program,
         "license": env!("CARGO_PKG_LICENSE"),
         "private": true,

@@ -114,7 +114,7 @@ fn message(error: &BatchError) -> String {
             format!("{}: no column has that name", parameter(*role))
         }
         BatchError::AmbiguousColumn { role, .. } => format!(
-            "several columns may hold the {}: specify one with {}",
+            "several columns may contain the {}: specify one with {}",
             role.as_str(),
             parameter(*role)
         ),
@@ -161,7 +161,7 @@ mod tests {
         let detail = message(&error);
         assert!(
             detail.contains(
-                "name it with postcode_column, or use lon_column and lat_column, easting_column"
+                "specify it with postcode_column, or use lon_column and lat_column, easting_column"
             ),
             "{detail}"
         );

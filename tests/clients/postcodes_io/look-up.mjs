@@ -1,5 +1,5 @@
-// Looks postcodes up with the npm packages node-postcodes.io and postcodesio-client.
-//   node look-up.mjs ORIGIN
+// Looks up postcodes with the npm packages node-postcodes.io and postcodesio-client. node
+//   look-up.mjs ORIGIN
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 

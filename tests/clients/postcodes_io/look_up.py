@@ -1,4 +1,4 @@
-"""Looks postcodes up with the Python package postcodes-io-api.
+"""Looks up postcodes with the Python package postcodes-io-api.
 
 Usage: look_up.py ORIGIN
 """

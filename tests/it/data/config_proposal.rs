@@ -23,7 +23,7 @@ fn lsoa(index: u32) -> String {
     format!("E0103900{index}")
 }
 
-/// A made-up practice: its code, postcode and network. Each has its patients around it.
+/// A made-up practice: its code, postcode and network. Its patients live around it.
 const PRACTICES: [(&str, &str, &str, u32); 4] = [
     ("A99001", "LE88 0AA", "U99001", 0),
     ("A99002", "LE88 3AA", "U99001", 3),
@@ -125,7 +125,7 @@ impl PublishedFolder {
         fs::read_to_string(self.path().join("build.toml")).expect("a configuration")
     }
 
-    /// Builds the dataset, checks it and looks a place up.
+    /// Builds the dataset, checks it and looks up a place.
     #[track_caller]
     fn build_and_locate(&self, question: &[&str]) -> Value {
         self.succeed(&["build", "build.toml", "--output", "dataset"]);
@@ -585,7 +585,7 @@ fn files_that_are_not_known_are_named_with_the_closest_format() {
     for words in [
         "not known: it is not close to any known format: its first row is `colour`, `size`",
         "not known: the columns seem to be separated by `;`",
-        "not known: by its name it has only what changed between two days",
+        "not known: its name shows that it contains only the changes between two days",
         "not known: the closest known format is ONS Postcode Directory or National Statistics Postcode Lookup: the file lacks `usertype` (or `usrtypind`) and has columns that the format does not know: `usertypeind`",
         "cannot be read: truncated.csv, line 2: expected 2 cells",
     ] {
@@ -663,7 +663,8 @@ fn build_names_the_closest_format_of_a_wrong_file() {
         (
             "file = \"a.csv\"",
             "file = \"lookup.csv\"",
-            "the closest known format is ONS look-up from LSOAs to sub-ICB locations and ICBs: it has every column of it",
+            "the closest known format is ONS look-up from LSOAs to sub-ICB locations and ICBs: the \
+             file has all of its columns",
         ),
         (
             "file = \"ONSPD_AUG_2026_UK.csv\"",

@@ -24,7 +24,8 @@ const SCRIPT: &str = "tests/oracle/homes.py";
 /// The day on which the zones change.
 const CHANGE: &str = "2026-04-01";
 
-/// The folder with the sources and the dataset that was built from them; `None` without Python.
+/// The folder with the sources and the dataset that was built from them; `None` if Python is not
+/// available.
 static BUILT: LazyLock<Option<TempDir>> = LazyLock::new(|| {
     let mut make = python("homes")?;
     let folder = TempDir::new().expect("a folder");
@@ -274,7 +275,7 @@ fn uprns_are_answered_by_their_position() {
         assert_eq!(format!("{:010.2}", grid.northing_m()), row["northing"]);
         let postcode = location.postcode().map(|postcode| postcode.to_string());
         assert_eq!(postcode.unwrap_or_default(), row["postcode"].trim());
-        // The zones have boundaries of their own, so the answer is that of the position.
+        // The zones have their own boundaries, so the position determines the answer.
         let by_position = ask(Locator::Grid(grid));
         let zone = |answer: &catchment::index::LocateAnswer<'_>| {
             let areas = areas_of_layer(&answer.residence, layer("zone"));

@@ -104,8 +104,8 @@ fn middle(index: usize) -> (f64, f64, f64, f64) {
     )
 }
 
-/// Returns a feature from a western to an eastern edge, in longitude and latitude. A vertex is where
-/// each small area begins, so that neighbours have the same edges.
+/// Returns a feature from a western to an eastern edge, in longitude and latitude. There is a vertex
+/// where each small area begins, so that neighbours have the same edges.
 fn feature(properties: &Value, areas: std::ops::Range<usize>) -> Value {
     let edges: Vec<f64> = (areas.start..=areas.end).map(west_of).collect();
     let south = edges.iter().map(|lon| json!([lon, SOUTH]));
@@ -245,7 +245,7 @@ fn ods_rows(rows: &[&[(usize, &str)]]) -> String {
     text
 }
 
-/// Writes the files that `england-and-wales.toml` names.
+/// Writes the files that `england-and-wales.toml` specifies.
 fn write_files_of_2026(folder: &Path) {
     let mut directory = format!("{ONSPD}\r\n");
     let mut lookup = format!("\u{feff}{LOOKUP}\r\n");
@@ -474,7 +474,7 @@ fn answers_for_later_dates_use_the_changes_of_areas() {
         rings
     };
     assert_eq!(rings.as_array().map(Vec::len), Some(1), "{boundary}");
-    // Practices and sub-ICB locations of the board that ends are in the board that follows.
+    // Practices and sub-ICB locations of the board that ends are in its successor.
     let members: Value = server
         .get("/api/v1/areas/icb/Z0A1B?as_of=2097-04-01")
         .json();

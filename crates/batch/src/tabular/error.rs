@@ -26,7 +26,7 @@ pub enum TabularError {
         cause: String,
     },
     /// The input contains more than [`COLUMNS_MAX`] columns.
-    #[error("it has more than {COLUMNS_MAX} columns: remove those that you do not need")]
+    #[error("it has more than {COLUMNS_MAX} columns: remove the columns that you do not need")]
     TooManyColumns,
     /// A row is longer than 1 MiB.
     #[error(

@@ -172,7 +172,7 @@ impl fmt::Display for ExceededLimit {
             ),
             ExceededLimit::SharedStrings(most) => write!(
                 f,
-                "the texts of its cells take more than {most} bytes: save the sheet as CSV"
+                "the strings of its cells take more than {most} bytes: save the sheet as CSV"
             ),
             ExceededLimit::DecompressionRatio => write!(
                 f,

@@ -43,7 +43,7 @@ pub fn validated(file: PolygonFile) -> Result<PolygonFile, PolygonError> {
 }
 
 /// The suggestion in an error about an invalid feature.
-pub(crate) const REPAIR_HINT: &str = "`repair = true` in the configuration repairs it";
+pub(crate) const REPAIR_HINT: &str = "set `repair = true` in the configuration to repair it";
 
 /// Converts parts that are inside another part of the same feature to holes, because ArcGIS writes
 /// some holes as such parts. Returns the labels of the changed features. Does not change vertices

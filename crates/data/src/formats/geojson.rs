@@ -253,7 +253,7 @@ fn check_is_complete(members: &geojson::JsonObject, features: usize) -> Result<(
     let objects = members.values().filter_map(Value::as_object);
     if is_limited(members) || objects.clone().any(is_limited) {
         return Err(format!(
-            "it has only {features} of the features: `exceededTransferLimit` says that the server \
+            "it has only {features} of the features: `exceededTransferLimit` shows that the server \
              reached its limit; download the rest, page by page, and join the pages"
         ));
     }
@@ -782,11 +782,11 @@ mod tests {
         for (text, expected) in [
             (
                 with(r#""exceededTransferLimit":true"#),
-                "`exceededTransferLimit` says",
+                "`exceededTransferLimit` shows",
             ),
             (
                 with(r#""properties":{"exceededTransferLimit":true}"#),
-                "`exceededTransferLimit` says",
+                "`exceededTransferLimit` shows",
             ),
             (
                 with(r#""numberMatched":7,"numberReturned":1"#),

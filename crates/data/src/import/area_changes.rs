@@ -43,7 +43,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<AreaChanges, TableError> {
         let area = row.required(2)?.to_string();
         let successor = text(3)?;
         if successor.as_ref() == Some(&area) {
-            return Err(row.cell_error(3, "must be another area than the one that ends"));
+            return Err(row.cell_error(3, "must differ from the area that ends"));
         }
         Ok(AreaChangeRecord {
             line: row.line(),

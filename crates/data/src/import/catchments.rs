@@ -162,7 +162,8 @@ impl CatchmentImporter {
         if file_areas.keys().any(|key| self.areas.contains_key(key)) {
             return Err(
                 "an earlier file has the same catchment of the same practice; if one is the \
-                        outer catchment, its own name must say so, as in A12345_outer.geojson"
+                        outer catchment, its file name must contain `outer`, as in \
+                        A12345_outer.geojson"
                     .into(),
             );
         }
@@ -640,7 +641,8 @@ mod tests {
                 ),
                 (
                     "an earlier file has the same catchment of the same practice; if one is the \
-                     outer catchment, its own name must say so, as in A12345_outer.geojson",
+                     outer catchment, its file name must contain `outer`, as in \
+                     A12345_outer.geojson",
                     position("b/A82001.geojson", 0)
                 ),
             ])

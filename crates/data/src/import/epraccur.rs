@@ -414,7 +414,10 @@ mod tests {
             fixture::folder(&[(NAME, &text)]),
         ] {
             let error = read(&mut published.source_files).expect_err("amendments");
-            let words = format!("{NAME}: by its name it has only what changed between two days");
+            let words = format!(
+                "{NAME}: its name shows that it contains only the changes between \
+                                 two days"
+            );
             assert!(error.to_string().contains(&words), "{error}");
         }
         let mut both = fixture::folder(&[(NAME, &text), ("epraccur.csv", &text)]);

@@ -40,7 +40,8 @@ pub(super) fn without_amendments(
 pub(super) fn amendments_refused(source_files: &SourceFiles, member: &str) -> ImportError {
     ImportError::Refused {
         file: super::rows::member_label(source_files, member),
-        reason: "by its name it has only what changed between two days; use the whole report"
+        reason: "its name shows that it contains only the changes between two days; use the whole \
+                 report"
             .to_string(),
     }
 }

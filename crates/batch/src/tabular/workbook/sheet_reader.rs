@@ -545,7 +545,11 @@ impl<R: BufRead> SheetReader<R> {
                 let index = text.trim().parse().ok();
                 let shared = index.and_then(|index| self.contents.strings.get(index));
                 let shared = shared.ok_or_else(|| {
-                    self.error_in_cell(cell.position, "it refers to a text that does not exist")
+                    self.error_in_cell(
+                        cell.position,
+                        "it refers to a shared string that does not \
+                                                       exist",
+                    )
                 })?;
                 out.extend_from_slice(shared);
                 Ok(CellKind::Text)

@@ -156,11 +156,11 @@ pub(super) fn choose(
     let remark = match stated {
         Ok(stated) if stated == configured => None,
         Ok(stated) => Some(format!(
-            "the file says that it is in {stated}, but was read in {configured}, as `crs` in the \
-             configuration says"
+            "the file states that it is in {stated}, but it was read in {configured}, as `crs` in \
+             the configuration specifies"
         )),
         Err(reason) => Some(format!(
-            "read in {configured}, as `crs` in the configuration says, although {reason}"
+            "read in {configured}, as `crs` in the configuration specifies, although {reason}"
         )),
     };
     Ok((configured, remark))
@@ -203,7 +203,7 @@ mod tests {
         assert!(
             remark
                 .expect("a remark")
-                .contains("says that it is in EPSG:4326")
+                .contains("states that it is in EPSG:4326")
         );
         let (_, remark) = choose(Err("it has no .prj".into()), Some(grid), true).expect("a system");
         assert!(

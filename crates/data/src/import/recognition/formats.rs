@@ -130,7 +130,7 @@ impl ClosestFormat {
         } = &self.difference;
         let mut parts = Vec::new();
         if missing.is_empty() {
-            parts.push("it has every column of it".to_string());
+            parts.push("the file has all of its columns".to_string());
         } else {
             parts.push(format!("the file lacks {}", missing.join(", ")));
             let named = unknown.iter().take(UNKNOWN_NAMED_MAX);
@@ -210,7 +210,7 @@ pub(super) fn describe_first_row(first_row: &[String]) -> String {
             row_in_words(first_row)
         ),
         titles => format!(
-            "{} {} as many columns ({}), but other values: {}",
+            "{} {} the same number of columns ({}), but other values: {}",
             titles.join(" and "),
             if titles.len() == 1 { "has" } else { "have" },
             first_row.len(),
@@ -308,8 +308,8 @@ mod tests {
             ),
             (
                 "a,b,c,d,e",
-                "NHS ODS succ has as many columns (5), but other values: its first row is `a`, `b`, \
-                 `c`, `d`, `e`",
+                "NHS ODS succ has the same number of columns (5), but other values: its first row \
+                 is `a`, `b`, `c`, `d`, `e`",
             ),
             (
                 "a,b",
@@ -318,7 +318,7 @@ mod tests {
             (
                 "predecessor,successor,predecessor_closed",
                 "the closest known format is successions of practices (columns of \
-                 data/source/practice_successions.csv): it has every column of it",
+                 data/source/practice_successions.csv): the file has all of its columns",
             ),
         ] {
             assert_eq!(describe_first_row(&row(header)), expected);

@@ -341,7 +341,8 @@ fn recognise_file(path: &Path, today: Date) -> FileContent {
         }
         if ods::is_amendment_file(&name) {
             return Ok(FileContent::Unknown(
-                "by its name it has only what changed between two days; use the whole report"
+                "its name shows that it contains only the changes between two days; use the whole \
+                 report"
                     .into(),
             ));
         }

@@ -200,7 +200,7 @@ impl TableSample {
         }
         let Some(group) = group else {
             return Err(Some(format!(
-                "column `{}` has {}, but no column says which area each is in",
+                "column `{}` has {}, but no column contains the area of each code",
                 columns[code].name,
                 match practices {
                     Some(_) => "codes of practices",
@@ -495,8 +495,8 @@ mod tests {
         for (text, expected) in [
             (
                 "code,people\nE01012571,1500\nE01012572,1400\n",
-                "column `code` has codes of statistical areas, but no column says which area each \
-                 is in",
+                "column `code` has codes of statistical areas, but no column contains the area of \
+                 each code",
             ),
             (
                 "PCN Code,PCN\nU12345,East\nU12346,East\n",
@@ -504,7 +504,7 @@ mod tests {
             ),
             (
                 "E01012571\nE01012572\n",
-                "column `E01012571` has codes of statistical areas, but no column says",
+                "column `E01012571` has codes of statistical areas, but no column contains",
             ),
         ] {
             match content(text) {
