@@ -421,7 +421,7 @@ pub fn uprns(bytes: &[u8]) -> bool {
     write(&path, bytes);
     let table = UprnTable::open(&path);
     let is_table = table.is_ok_and(|table| {
-        // Whatever the rows are, a look-up ends, with an answer or an error.
+        // A look-up must end with an answer or an error, whatever the rows contain.
         let numbers = [1, 10_002_345, 999_999_999_999].into_iter();
         let uprns = numbers.filter_map(Uprn::from_number);
         uprns

@@ -15,7 +15,7 @@ pub enum SourceAgeMax {
     /// A maximum age.
     Days {
         /// The key of the source: `postcodes`, `practices`, or the id of a layer or of the statistical
-        /// areas; `None` for all sources that have no limit of their own.
+        /// areas; `None` for all sources that have no separate limit.
         source: Option<String>,
         /// The maximum age in days.
         days: i32,

@@ -249,7 +249,7 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
         }
         section aria-labelledby="oembed" {
             h2 #oembed { "3. Web address (oEmbed)" }
-            p { "Paste this address on a line of its own. WordPress, Drupal and other systems turn it into a frame if their administrator has allowed this service." }
+            p { "Paste this address on a separate line. WordPress, Drupal and other systems turn it into a frame if their administrator has allowed this service." }
             (code_block("code-address", &format!("{base}{}", map.embed_path())))
             (policy("policy-address", &format!("frame-src 'self' {origin}")))
         }

@@ -14,10 +14,10 @@ pub(crate) fn privacy(index: &Index) -> Markup {
         p.nhsuk-lede-text { "This service does not store what you look up." }
         h2 { "When you look something up" }
         ul {
-            li { "We hold the postcode, coordinates or practice code in memory only until we have worked out the result." }
+            li { "We store the postcode, coordinates or practice code in memory only until we have worked out the result." }
             li { "We do not write what you look up to a log, a file or a cache, and we do not use it for statistics." }
             li { "The page sends the postcode in the body of the request. The postcode does not appear in the URL, in your browser history or in the logs of other computers." }
-            li { "The map is part of the result. It has no URL of its own that could show what you looked up." }
+            li { "The map is part of the result. It has no separate URL that could show what you looked up." }
             li { "We send the result only to you, and we instruct your browser not to store it." }
             li { "Interactive maps load map tiles that are more than a kilometre wide, so the web addresses of the tiles do not show which street you are looking at. Other programs can request smaller tiles, or everything in a rectangle on the map. We instruct browsers and other computers not to store these responses." }
         }

@@ -211,7 +211,7 @@ pub(super) fn preview<R: Read>(
         let rows = rows.min(batch.num_rows());
         ColumnRows::new(&context).answer(&input_columns, rows, 0, |row, cells| {
             let texts = input_columns.iter().map(|column| column.text(row));
-            // Several string views may refer to the same text of several megabytes.
+            // Several string views may refer to the same string of several megabytes.
             let truncated = texts.map(|text| &text[..text.len().min(FIELD_BYTES_MAX)]);
             write_csv_line(truncated, &mut out);
             out.extend_from_slice(cells);

@@ -166,10 +166,10 @@ fn not_found(message: &str) -> InvalidForm<'static> {
     }
 }
 
-/// Returns the practices that match a text. A practice matches if its name is exactly the text. If
-/// no name is the same, the name must contain words that start with the words of the text. If no
-/// name matches in this way, the words of the address are also compared. Practices that are closed
-/// on the date are included only if no other practice matches.
+/// Returns the practices that match the text that the user typed. A practice matches if its name is
+/// exactly this text. If no name is the same, the name must contain words that start with the words
+/// of the text. If no name matches in this way, the words of the address are also compared.
+/// Practices that are closed on the date are included only if no other practice matches.
 fn practices_named<'i>(index: &'i Index, typed: &str, as_of: Date) -> Vec<&'i Practice> {
     let typed = words(typed);
     if typed.is_empty() {
@@ -207,7 +207,7 @@ fn practices_named<'i>(index: &'i Index, typed: &str, as_of: Date) -> Vec<&'i Pr
     Vec::new()
 }
 
-/// Returns the words of a text in lower case, without apostrophes.
+/// Returns the words of text in lower case, without apostrophes.
 fn words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace(['\'', '’'], "");
     let words = text.split(|letter: char| !letter.is_alphanumeric());
@@ -240,7 +240,7 @@ pub(super) fn malformed_postcode_message(typed: &str) -> String {
     }
 }
 
-/// Returns the postcode in a text, if the text contains only one. The text may be an address, or a
+/// Returns the postcode in text, if the text contains only one. The text may be an address, or a
 /// postcode with an additional space.
 pub(super) fn postcode_within(text: &str) -> Option<Postcode> {
     let words: Vec<&str> = text

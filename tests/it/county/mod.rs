@@ -61,7 +61,7 @@ impl CountyCopy {
         self.0.path().join("ambermere")
     }
 
-    /// Replaces every occurrence of a text in a file.
+    /// Replaces every occurrence of a string in a file.
     #[track_caller]
     fn replace(self, file: &str, from: &str, to: &str) -> CountyCopy {
         let path = self.0.path().join(file);
@@ -158,7 +158,7 @@ fn foreign_words() -> Regex {
     .expect("a regular expression")
 }
 
-/// Checks that a text contains no words of the embedded dataset.
+/// Checks that text contains no words of the embedded dataset.
 #[track_caller]
 fn expect_own_words(what: &str, text: &str) {
     let found: Vec<&str> = foreign_words()

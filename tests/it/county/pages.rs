@@ -49,7 +49,7 @@ fn all_pages() -> BTreeMap<String, String> {
     pages
 }
 
-/// Returns a text without the field for the Primary Care Network of a practice, because this field
+/// Returns text without the field for the Primary Care Network of a practice, because this field
 /// comes from NHS ODS.
 fn without_practice_fields(text: &str) -> String {
     text.replace("\"pcn\"", "").replace(">pcn<", "")

@@ -86,7 +86,7 @@ fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec
         .into()
 }
 
-/// Returns the error from loading a dataset, or an empty text if the dataset is valid.
+/// Returns the error from loading a dataset, or an empty string if the dataset is valid.
 fn load_error(folder: &Path) -> String {
     load(folder).err().unwrap_or_default()
 }

@@ -79,7 +79,7 @@ fn server(limits: ServerLimits, batches: BatchLimits) -> MonitoredServer {
     }
 }
 
-/// Opens a connection and sends a text.
+/// Opens a connection and sends text.
 fn connect_and_send(server: &Server, text: &str) -> TcpStream {
     let mut stream = server.connect();
     stream

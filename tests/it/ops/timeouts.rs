@@ -23,7 +23,7 @@ fn server(change: impl FnOnce(&mut ServerLimits)) -> Server {
     Server::with(embedded(), limits)
 }
 
-/// Opens a connection and sends a text.
+/// Opens a connection and sends text.
 fn connect_and_send(server: &Server, text: &str) -> TcpStream {
     let mut stream = server.connect();
     stream
@@ -263,7 +263,7 @@ fn has_response(stream: &TcpStream) -> bool {
     has_bytes
 }
 
-/// Returns the first bytes of a response, or an empty text if no response arrives.
+/// Returns the first bytes of a response, or an empty string if no response arrives.
 fn read_some(mut stream: TcpStream) -> String {
     let mut bytes = [0; 256];
     let length = stream.read(&mut bytes).unwrap_or_default();

@@ -118,7 +118,7 @@ impl TestDataset {
         }
     }
 
-    /// Replaces the first occurrence of a text in a table.
+    /// Replaces the first occurrence of a string in a table.
     #[track_caller]
     pub(crate) fn replace(mut self, path: &str, from: &str, to: &str) -> TestDataset {
         let text = String::from_utf8(self.files[path].clone()).expect("text");

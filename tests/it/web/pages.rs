@@ -1,4 +1,4 @@
-//! Tests, without JavaScript, of the pages for staff.
+//! Tests of the pages for staff without JavaScript.
 
 use std::collections::BTreeSet;
 

@@ -226,12 +226,12 @@ fn split_rows(syntax: RowSyntax, rows_max: usize, bytes: &[u8], rows: &mut Vec<R
 mod tests {
     use super::*;
 
-    /// Returns the rows of a text, each with the index of its block.
+    /// Returns the rows of text, each with the index of its block.
     fn rows(text: &str) -> Result<Vec<(u64, String)>, String> {
         rows_by(8_192, text)
     }
 
-    /// Returns the rows of a text, each with the index of its block. A block has at most `rows_max`
+    /// Returns the rows of text, each with the index of its block. A block has at most `rows_max`
     /// rows.
     fn rows_by(rows_max: usize, text: &str) -> Result<Vec<(u64, String)>, String> {
         let syntax = RowSyntax::Csv(Delimiter::COMMA);

@@ -49,7 +49,7 @@ pub(crate) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
     }
 }
 
-/// Returns the rows of a text, without their line endings. The end of the text also ends a row.
+/// Returns the rows of text, without their line endings. The end of the text also ends a row.
 pub(crate) fn rows(text: &[u8], delimiter: Delimiter) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     iter::from_fn(move || {
@@ -66,7 +66,7 @@ pub(crate) fn rows(text: &[u8], delimiter: Delimiter) -> impl Iterator<Item = &[
     })
 }
 
-/// Returns the fields of every row of a text, unquoted. This function is intended for displaying a
+/// Returns the fields of every row of text, unquoted. This function is intended for displaying a
 /// few rows.
 pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
     let mut records = Vec::new();

@@ -423,7 +423,7 @@ mod tests {
             ..home("LA1 1AA", east, 5.0)
         };
         let mut counter = HomeCounter::new(&index);
-        // The boundary of S0 is generalised: the list says that the second home is in S1.
+        // The boundary of S0 is generalised: according to the list, the second home is in S1.
         for home in [
             stated("E01000000", 9.0),
             stated("E01000001", 9.0),

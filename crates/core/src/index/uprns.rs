@@ -38,7 +38,7 @@ pub struct ResolvedHome {
     pub(super) statistical_area: Option<u32>,
 }
 
-/// Prints only the name of the type, because a home says where a person lives.
+/// Prints only the name of the type, because a home shows where a person lives.
 impl fmt::Debug for ResolvedHome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResolvedHome(…)")

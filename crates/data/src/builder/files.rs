@@ -98,7 +98,7 @@ pub(super) fn dataset_files(
     Ok(files)
 }
 
-/// Returns the title of an area, or the name of the practice with this code, or an empty text.
+/// Returns the title of an area, or the name of the practice with this code, or an empty string.
 fn display_name(records: &DatasetRecords, sources: &SourceData, layer: Layer, id: &str) -> String {
     let practice = || -> Option<&Practice> {
         let mut practices = sources.practices.iter().map(|record| &record.practice);

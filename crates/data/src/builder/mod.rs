@@ -246,7 +246,7 @@ fn check_uprn_table(table: &Path, folder: &Path, inputs: &[PathBuf]) -> Result<(
     Ok(())
 }
 
-/// Returns an error that names every file of the configuration that does not exist. The error about
+/// Returns an error that lists every file of the configuration that does not exist. The error about
 /// a single file is returned when it is read.
 fn ensure_inputs_exist(base: &Path, config: &BuildConfig) -> Result<()> {
     let inputs = config.inputs().into_iter();

@@ -82,7 +82,8 @@ pub(super) fn add_community_memberships(
     records.memberships.extend(memberships);
     if unknown_count > 0 {
         records.remarks.push(format!(
-            "{} in no community, because the layer does not have the community that the file names",
+            "{} in no community, because the layer does not have the community that the file \
+             states",
             count_with_noun(unknown_count, "practice is", "practices are")
         ));
     }
@@ -252,7 +253,8 @@ mod tests {
         assert_eq!(
             records.remarks,
             [
-                "2 practices are in no community, because the layer does not have the community that the file names"
+                "2 practices are in no community, because the layer does not have the community \
+                 that the file states"
             ]
         );
     }

@@ -74,7 +74,7 @@ pub(super) struct SourceData {
     pub(super) history: Vec<AreaHistoryRecord>,
     /// Changes of areas on known days, in order of date.
     pub(super) changes: AreaChanges,
-    /// The memberships in the file that the configuration names.
+    /// The memberships in the file that the configuration specifies.
     pub(super) memberships: Vec<Membership>,
     /// Organisations that prescribe but have no registered patients, in order of code.
     pub(super) not_gp_practices: Vec<OdsCode>,

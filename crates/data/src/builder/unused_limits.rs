@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// The default maximum share of a source's rows, or of the people whom the rows count, that may be
 /// lost or doubtful.
 const DEFAULT_LIMIT: f64 = 0.005;
-/// The key of the limit for sources without a key of their own.
+/// The key of the limit for sources that have no separate key.
 const DEFAULT_KEY: &str = "default";
 
 /// The limits, by the path of the source in the configuration.

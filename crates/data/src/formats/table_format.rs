@@ -10,7 +10,7 @@ pub(crate) struct TableFormat {
 /// The columns of a table.
 pub(crate) enum FormatColumns {
     /// The names of the columns that the header row must have, and of the columns that it may have.
-    /// Names are equal if `canonical` converts them to the same text.
+    /// Names are equal if `canonical` converts them to the same string.
     Named {
         required: &'static [&'static str],
         optional: &'static [&'static str],

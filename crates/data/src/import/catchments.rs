@@ -379,7 +379,7 @@ fn catchment_kind(member: &str, feature: &PolygonFeature) -> (DeclaredCatchmentK
     }
 }
 
-/// The information in a text about the kind of catchment.
+/// The information in text about the kind of catchment.
 struct KindWords {
     has_inner: bool,
     has_outer: bool,

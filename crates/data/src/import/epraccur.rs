@@ -41,7 +41,7 @@ pub(super) const FORMAT: TableFormat = TableFormat {
     columns: FormatColumns::Positions(&[COLUMN_COUNT]),
 };
 
-/// The maximum number of practices that a warning names; further practices are only counted.
+/// The maximum number of practices that a warning lists; further practices are only counted.
 const PRACTICES_NAMED_MAX: usize = 10;
 
 /// The prescribing cost centres in the file: GP practices and others.

@@ -230,7 +230,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads files, in an archive if there are several.
+    /// Reads these files, which are in an archive if there are several.
     fn read_files(
         files: &[(&str, &str)],
         columns: &UprnColumns,

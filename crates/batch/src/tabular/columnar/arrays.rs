@@ -19,7 +19,7 @@ enum ColumnBuilder {
     Count(Int32Builder),
 }
 
-/// The typical length of a text in bytes.
+/// The typical length of a string in bytes.
 const TYPICAL_TEXT_BYTES: usize = 12;
 
 impl ArrayBuilders {

@@ -29,7 +29,7 @@ pub(crate) struct RecordBatches<R: Read> {
     rows_before: u64,
 }
 
-/// Where record batches come from.
+/// The source of record batches.
 enum BatchSource<R: Read> {
     Stream(Box<ArrowStream<BufReader<R>>>),
     Memory(MemoryBatches),

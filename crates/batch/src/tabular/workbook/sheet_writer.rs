@@ -110,7 +110,7 @@ fn write_escaped(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Returns whether a text starts with a character in the notation `_x0001_`.
+/// Returns whether text starts with a character in the notation `_x0001_`.
 fn is_escape(bytes: &[u8]) -> bool {
     bytes.len() >= 7
         && bytes[1] == b'x'
@@ -229,8 +229,7 @@ impl<W: Write> NewWorkbook<W> {
 
     /// Writes the next row.
     ///
-    /// # Errors
-    /// If the sheet is full, or a text is too long for a cell.
+    /// # Errors If the sheet is full, or text is too long for a cell.
     pub(crate) fn write_row<'v>(
         &mut self,
         values: impl Iterator<Item = NewValue<'v>>,
@@ -281,8 +280,7 @@ impl<W: Write> NewWorkbook<W> {
 
 /// Writes a new workbook with these sheets, each with its name.
 ///
-/// # Errors
-/// If a text is too long for a cell, or `output` cannot be written.
+/// # Errors If text is too long for a cell, or `output` cannot be written.
 pub(crate) fn write_sheets(
     output: impl Write,
     sheets: &[(&str, SummarySheet)],
