@@ -331,8 +331,8 @@ impl fmt::Display for Edition {
 }
 
 impl SourceEntry {
-    /// Returns how often the work is published: the declared frequency or, if there is none, the
-    /// frequency of the known work with this title.
+    /// Returns how often the work is published: the declared frequency or otherwise the frequency
+    /// of the known work with this title.
     pub fn usual_frequency(&self) -> Option<SourceFrequency> {
         let known = || KnownWork::find(self).map(|work| work.frequency);
         self.frequency.or_else(known)

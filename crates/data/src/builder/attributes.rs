@@ -113,7 +113,7 @@ pub(super) fn read(
             .collect();
         if value_by_code.is_empty() {
             bail!(
-                "{file}: attribute `{}`: no row has a value for a {} of the dataset",
+                "{file}: attribute `{}`: no row has a value for any {} of the dataset",
                 entry.id,
                 attribute.by
             );
@@ -255,7 +255,7 @@ mod tests {
             ),
             (
                 "LSOA,Decile\nE01000001,3\n",
-                "imd.csv: attribute `imd-decile`: no row has a value for a lsoa21 of the dataset",
+                "imd.csv: attribute `imd-decile`: no row has a value for any lsoa21 of the dataset",
             ),
             ("LSOA,Rank\nS0,3\n", "imd.csv: no column `Decile`"),
             ("LSOA,Decile\n,3\n", "imd.csv, line 2, column `LSOA`"),
