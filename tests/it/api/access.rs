@@ -392,6 +392,8 @@ fn every_data_route_can_require_a_key() {
     let document = SERVER.get("/openapi.json").expect(200).json();
     let public_paths = [
         "/api/v1/dataset",
+        "/dataset.jsonld",
+        "/datasets.atom",
         "/oembed",
         "/openapi.json",
         "/docs",

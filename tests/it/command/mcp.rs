@@ -270,7 +270,7 @@ fn dates_are_compared() {
 fn invalid_arguments_are_problems_that_state_valid_ones() {
     let mut session = Session::initialised();
     let cases = [
-        ("locate", json!({}), "missing", "give a location"),
+        ("locate", json!({}), "missing_location", "give a location"),
         ("locate", json!({ "postcode": "LA1O 5DL" }), "malformed", ""),
         (
             "locate",

@@ -340,7 +340,9 @@ fn gzip_size(path: &str) -> usize {
 
 /// Returns the URLs of the style sheets, scripts and icons of a page.
 fn asset_urls(page: &Reply) -> BTreeSet<&str> {
-    let loads = |tag: &&str| tag.starts_with("link ") || tag.starts_with("script ");
+    let is_alternate = |tag: &str| attribute(tag, "rel") == Some("alternate");
+    let loads =
+        |tag: &&str| (tag.starts_with("link ") && !is_alternate(tag)) || tag.starts_with("script ");
     tags(page)
         .filter(loads)
         .filter_map(|tag| attribute(tag, "src").or_else(|| attribute(tag, "href")))
