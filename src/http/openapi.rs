@@ -35,7 +35,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The paths of each resource, and the components that only these paths use.
-const FRAGMENTS: [&str; 16] = [
+const FRAGMENTS: [&str; 17] = [
     include_str!("openapi/locate.json"),
     include_str!("openapi/postcodes.json"),
     include_str!("openapi/practices.json"),
