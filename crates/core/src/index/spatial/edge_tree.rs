@@ -22,8 +22,11 @@ const LINEAR_SCAN_MAX: usize = 4 * FAN_OUT;
 
 /// The factor by which the distance to a box is multiplied, so that the product never exceeds the
 /// distance to an edge in the box, however the two distances are rounded. The distance to a box is
-/// an `f32`.
-const ROUND_DOWN: f32 = 1.0 - 1e-6;
+/// an `f32` whose lowest bits are replaced (see [`BBox8::keys`]), which adds less than 1e-6 of it.
+const ROUND_DOWN: f32 = 1.0 - 2e-6;
+
+/// The bits of a key that contain the position of its box.
+const POSITION_MASK: u32 = FAN_OUT as u32 - 1;
 
 /// The edges of one boundary, in a tree of bounding boxes.
 #[derive(Debug)]
@@ -115,16 +118,16 @@ impl EdgeTree {
         let Some(boxes) = self.levels[level].get(group) else {
             return best;
         };
-        let mut distances = boxes.distances_2(point);
+        let mut keys = boxes.keys(point);
         // Search the nearest box first, because its result usually excludes the other boxes.
         loop {
-            let nearer = |a, b| if distances[b] < distances[a] { b } else { a };
-            let index = (1..FAN_OUT).fold(0, nearer);
-            if f64::from(distances[index]) >= best || distances[index] == f32::INFINITY {
+            let nearest = min_of(keys);
+            if f64::from(nearest) >= best || nearest == f32::INFINITY {
                 return best;
             }
-            distances[index] = f32::INFINITY;
-            let inner = group * FAN_OUT + index;
+            let position = (nearest.to_bits() & POSITION_MASK) as usize;
+            keys[position] = f32::INFINITY;
+            let inner = group * FAN_OUT + position;
             best = match level {
                 0 => nearest_by_scan(self.edges_of_box(inner), point, best),
                 _ => self.nearest_in_group(level - 1, inner, point, best),
@@ -139,9 +142,31 @@ impl EdgeTree {
     }
 }
 
+/// Returns the greater of two numbers. Unlike [`f32::max`], this is one instruction, because no
+/// number is NaN.
+fn greater(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+fn min_of(keys: [f32; FAN_OUT]) -> f32 {
+    let lesser = |a: f32, b: f32| if a < b { a } else { b };
+    let [a, b, c, d, e, f, g, h] = keys;
+    lesser(
+        lesser(lesser(a, e), lesser(b, f)),
+        lesser(lesser(c, g), lesser(d, h)),
+    )
+}
+
 fn nearest_by_scan(edges: &[Edge], point: MmCoord, best: f64) -> f64 {
+    // Unlike `f64::min`, the comparison is one instruction, because no distance is NaN.
     let distances = edges.iter().map(|edge| edge.distance_2(point));
-    distances.fold(best, f64::min)
+    distances.fold(best, |least, distance_2| {
+        if distance_2 < least {
+            distance_2
+        } else {
+            least
+        }
+    })
 }
 
 fn bbox_of_edges(edges: &[Edge]) -> Option<(MmCoord, MmCoord)> {
@@ -184,15 +209,66 @@ impl BBox8 {
             && self.north[index] >= low[1]
     }
 
-    /// Returns a lower bound on the squared distance in square millimetres from the point to each
-    /// box; 0 for a box that contains the point.
-    fn distances_2(&self, [x, y]: MmCoord) -> [f32; FAN_OUT] {
-        // Positions are within 1.7e9 mm of each other, so differences fit.
-        let gap = |low: i32, value: i32, high: i32| (low - value).max(value - high).max(0) as f32;
-        std::array::from_fn(|index| {
+    /// Returns a key for each box: a lower bound on the squared distance in square millimetres from
+    /// the point to the box, whose lowest bits are the position of the box. The least key therefore
+    /// also states which box is nearest.
+    fn keys(&self, [x, y]: MmCoord) -> [f32; FAN_OUT] {
+        // Positions are within 1.7e9 mm of each other, so differences fit. The baseline instruction
+        // set has a maximum of floats, but not of integers.
+        let gap = |low: i32, value: i32, high: i32| {
+            greater(greater((low - value) as f32, (value - high) as f32), 0.0)
+        };
+        let mut keys = [0.0; FAN_OUT];
+        for (position, key) in (0_u32..).zip(&mut keys) {
+            let index = position as usize;
             let across = gap(self.west[index], x, self.east[index]);
             let up = gap(self.south[index], y, self.north[index]);
-            (across * across + up * up) * ROUND_DOWN
-        })
+            let distance_2 = (across * across + up * up) * ROUND_DOWN;
+            *key = f32::from_bits(distance_2.to_bits() & !POSITION_MASK | position);
+        }
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Returns the edges of a line that starts at a vertex. Each vertex is given by its offset from
+    /// the previous vertex.
+    fn edges_of_line(start: MmCoord, offsets: &[(i32, i32)]) -> Vec<Edge> {
+        let mut last = start;
+        let edges = offsets.iter().filter_map(|&(east, north)| {
+            let next = [last[0] + east, last[1] + north];
+            Edge::between(std::mem::replace(&mut last, next), next)
+        });
+        edges.collect()
+    }
+
+    proptest! {
+        /// The lines have the size of the borders of councils, and the positions of Great Britain.
+        #[test]
+        fn distances_equal_those_of_a_scan(
+            start in (100_000_000..600_000_000, 100_000_000..1_200_000_000),
+            offsets in proptest::collection::vec((-200_000..200_000, -200_000..200_000), 1..1_500),
+            points in proptest::collection::vec((-50_000_000..50_000_000, -50_000_000..50_000_000), 20),
+            limit_m in 0.0..10_000.0_f64,
+        ) {
+            let edges = edges_of_line([start.0, start.1], &offsets);
+            let tree = EdgeTree::new(edges.clone());
+            let vertices = edges.iter().take(10).map(|edge| edge.high);
+            let offset = |(east, north): (i32, i32)| [start.0 + east, start.1 + north];
+            let near = points.iter().map(|&(east, north)| offset((east / 100, north / 100)));
+            let points = points.iter().copied().map(offset).chain(near).chain(vertices);
+            let limit_2 = (limit_m * 1_000.0).powi(2);
+            for point in points {
+                for within_2 in [f64::INFINITY, limit_2] {
+                    let expected = nearest_by_scan(&edges, point, within_2);
+                    prop_assert_eq!(tree.distance_2(point, within_2), expected);
+                }
+            }
+        }
     }
 }
