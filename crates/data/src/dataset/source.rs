@@ -157,7 +157,8 @@ fn read_from_folder(
             found: size_bytes,
         });
     }
-    let mut bytes = Vec::new();
+    let capacity = usize::try_from(size_bytes + 1).expect("at most FILE_BYTES_MAX");
+    let mut bytes = Vec::with_capacity(capacity);
     // The number of bytes is limited, because the file may have grown since its size was checked.
     fs::File::open(&full)
         .and_then(|file| file.take(size_bytes + 1).read_to_end(&mut bytes))

@@ -104,6 +104,8 @@ pub struct CsvTableRow<'t> {
     columns: &'t [String],
     indices: &'t [usize],
     record: &'t ByteRecord,
+    /// The text of all cells; `None` if a cell is not UTF-8.
+    text: Option<&'t str>,
 }
 
 impl<'a> CsvTable<'a> {
@@ -215,6 +217,8 @@ impl<'a> CsvTable<'a> {
                 columns: &self.columns,
                 indices: &self.indices,
                 record: &record,
+                // One test of all cells is much faster than a test of each cell.
+                text: std::str::from_utf8(record.as_slice()).ok(),
             })?);
         }
         if rows.is_empty() {
@@ -243,8 +247,11 @@ impl CsvTableRow<'_> {
 
     /// Returns the cell's text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
-        std::str::from_utf8(self.bytes(column))
-            .map_err(|_| self.cell_error(column, "must be text in UTF-8"))
+        let text = match (self.text, self.record.range(self.indices[column])) {
+            (Some(text), Some(range)) => text.get(range),
+            _ => std::str::from_utf8(self.bytes(column)).ok(),
+        };
+        text.ok_or_else(|| self.cell_error(column, "must be text in UTF-8"))
     }
 
     /// Returns the bytes of the cell. If the column is not in the table, the cell is empty.
