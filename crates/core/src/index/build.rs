@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::iter;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use super::assignments::{AreaAssignment, AssignmentsBuilder};
 use super::attributes::AttributeIndex;
@@ -49,7 +51,7 @@ impl Index {
             }
         }
         apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
-        prepare_boundaries(&statistical, &layers);
+        let preparation = spawn_preparation(&statistical, &layers);
         let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
         find_member_layers(&mut layers, &memberships);
         for layer in &mut layers {
@@ -104,6 +106,9 @@ impl Index {
             registry,
             memberships,
         };
+        preparation
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic));
         index.statistical_postcodes = index.find_statistical_postcodes();
         let land_edges = index.find_land_edges();
         for (layer, land_edges) in index.layers.iter().zip(land_edges) {
@@ -223,15 +228,17 @@ fn apply_assignments(
     Ok(())
 }
 
-/// Indexes the edges of the boundaries on which answers depend. The first search in any other layer
-/// indexes the edges of that layer.
-fn prepare_boundaries(statistical: &BoundaryIndex, layers: &[LayerIndex]) {
+/// Starts to index the edges of the boundaries on which answers depend. This takes long, so it runs
+/// in parallel with the other steps. A search waits for the index that it needs. The first search in
+/// any other layer indexes the edges of that layer.
+fn spawn_preparation(statistical: &Arc<BoundaryIndex>, layers: &[LayerIndex]) -> JoinHandle<()> {
     let searched = layers.iter().filter(|layer| layer.is_searched());
-    let boundaries = searched.map(|layer| layer.boundary_index.as_ref());
-    parallel_map(
-        iter::once(statistical).chain(boundaries).collect(),
-        BoundaryIndex::prepare,
-    );
+    let boundaries = searched.map(|layer| Arc::clone(&layer.boundary_index));
+    let boundaries = iter::once(Arc::clone(statistical)).chain(boundaries);
+    let boundaries: Vec<Arc<BoundaryIndex>> = boundaries.collect();
+    thread::spawn(|| {
+        parallel_map(boundaries, |boundaries| boundaries.prepare());
+    })
 }
 
 /// Finds the layers whose areas may be members of groups: communities and their parts, and any

@@ -81,6 +81,23 @@ impl PositionGrid {
         &self.rows[self.starts[from] as usize..self.starts[to + 1] as usize]
     }
 
+    /// Returns the rows of the squares that may contain positions at most `radius_m` metres from a
+    /// point, in runs.
+    pub(super) fn rows_within(
+        &self,
+        point: BritishGrid,
+        radius_m: f64,
+    ) -> impl Iterator<Item = &[u32]> {
+        // One millimetre more, so that the rounding of the radius excludes no square.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a cast of a float saturates"
+        )]
+        let radius_mm = (radius_m * 1_000.0).ceil() as i64 + 1;
+        let rings = (0..).take_while(move |&ring| ring_distance_mm(point, ring) <= radius_mm);
+        rings.flat_map(move |ring| self.rows_of_ring(square_of(point), ring))
+    }
+
     /// Returns the rows of the squares that are `ring` squares away from a square, in runs.
     pub(super) fn rows_of_ring(
         &self,
@@ -132,5 +149,33 @@ pub(super) fn ring_distance_mm(point: BritishGrid, ring: i32) -> i64 {
     match ring {
         0 => 0,
         _ => i64::from(ring - 1) * i64::from(SQUARE_MM) + i64::from(nearest_side),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_within_a_radius_include_every_position_there(
+            positions in proptest::collection::vec((0..30_000_000, 0..20_000_000), 0..40),
+            centre in (-5_000_000..35_000_000, -5_000_000..25_000_000),
+            radius_m in 0.0..12_000.0,
+        ) {
+            let at_mm = |(x, y)| BritishGrid::from_mm(x, y);
+            let (positions, centre) = (positions.into_iter().map(at_mm), at_mm(centre));
+            let grid = PositionGrid::new(positions.clone().map(Some));
+            let found: Vec<u32> = grid.rows_within(centre, radius_m).flatten().copied().collect();
+            for (row, position) in (0..).zip(positions) {
+                let east = position.easting_m() - centre.easting_m();
+                let north = position.northing_m() - centre.northing_m();
+                if east.hypot(north) <= radius_m {
+                    prop_assert_eq!(found.iter().filter(|&&known| known == row).count(), 1);
+                }
+            }
+        }
     }
 }

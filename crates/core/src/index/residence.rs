@@ -243,8 +243,9 @@ impl Index {
         if let [row] = statistical.covering(resolved.position, day)[..] {
             return Some((row, Basis::Boundary));
         }
-        let (row, distance_m) = statistical.nearest(resolved.position, day)?;
-        (distance_m <= self.statistical_areas.snap_m).then_some((row, Basis::Nearest))
+        let snap_m = self.statistical_areas.snap_m;
+        let (row, _) = statistical.nearest_within(resolved.position, snap_m, day)?;
+        Some((row, Basis::Nearest))
     }
 
     /// Returns the layer's areas that include a position: the area that the directory states for
@@ -288,8 +289,8 @@ impl Index {
         let covering = covering.iter().filter(|index| !is_display_only(index));
         hits.extend(covering.map(|&hit| boundary_hit(hit, Basis::Boundary)));
         if hits.is_empty() && !layer.uses_statistical_areas {
-            let nearest = layer.boundary_index.nearest(position, day);
-            let nearest = nearest.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
+            let boundary_index = &layer.boundary_index;
+            let nearest = boundary_index.nearest_within(position, layer.snap_m, day);
             hits.extend(nearest.map(|(hit, _)| boundary_hit(hit, Basis::Nearest)));
         }
         // If both the inner and the outer catchment of a practice match, retain only the inner

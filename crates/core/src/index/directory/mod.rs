@@ -280,8 +280,13 @@ impl PostcodeDirectory {
         self.entries_in(0..self.rows.len())
     }
 
+    /// Returns the number of rows.
+    pub(super) fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Returns the entries of a range of rows, in order.
-    fn entries_in(&self, rows: Range<usize>) -> DirectoryEntries<'_> {
+    pub(super) fn entries_in(&self, rows: Range<usize>) -> DirectoryEntries<'_> {
         let (sector, pair) = self.sector_and_pair_of_row(rows.start);
         DirectoryEntries {
             directory: self,

@@ -289,6 +289,21 @@ impl BoundaryIndex {
         near
     }
 
+    /// Returns the boundary and the distance that [`BoundaryIndex::nearest`] returns, if the distance
+    /// is at most `within_m` metres. If no boundary is that near, which is usual, this function is
+    /// much faster.
+    pub(super) fn nearest_within(
+        &self,
+        point: BritishGrid,
+        within_m: f64,
+        day: Date,
+    ) -> Option<(u32, f64)> {
+        // The search finds edges nearer than a limit, so the limit is a millimetre more.
+        let near = self.boundaries_within(point, within_m + 1.0 / MM_PER_M, day);
+        let nearest = near.first().copied();
+        nearest.filter(|&(_, distance_m)| distance_m <= within_m)
+    }
+
     /// Of the boundaries valid on a day, returns the boundary with the nearest edge, and the distance
     /// to that edge in metres. If several boundaries are equally near, returns the first of them.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
@@ -576,6 +591,18 @@ mod tests {
                 .copied()
                 .filter(|value| value.1.is_finite());
             prop_assert_eq!(boundary_index.nearest(point, DAY), first);
+            let at_distance = first.map_or(1.0, |(_, distance_m)| distance_m);
+            for within_m in [
+                0.0,
+                0.08,
+                at_distance,
+                at_distance.next_down().max(0.0),
+                10.0,
+            ] {
+                let expected = first.filter(|&(_, distance_m)| distance_m <= within_m);
+                let found = boundary_index.nearest_within(point, within_m, DAY);
+                prop_assert_eq!(found, expected);
+            }
             let within_m = 0.08;
             let near = expected.into_iter().filter(|value| value.1 < within_m);
             let on_any_date = boundary_index.near_on_any_date(point, within_m);
