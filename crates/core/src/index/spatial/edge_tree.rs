@@ -26,7 +26,10 @@ const LINEAR_SCAN_MAX: usize = 4 * FAN_OUT;
 const ROUND_DOWN: f32 = 1.0 - 2e-6;
 
 /// The bits of a key that contain the position of its box.
-const POSITION_MASK: u32 = FAN_OUT as u32 - 1;
+const POSITION_MASK: u32 = {
+    assert!(FAN_OUT == 8);
+    0b111
+};
 
 /// The edges of one boundary, in a tree of bounding boxes.
 #[derive(Debug)]
