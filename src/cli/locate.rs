@@ -244,7 +244,7 @@ fn tsv_row(index: &Index, answer: &LocateAnswer<'_>) -> String {
 
 fn area_names(results: &[(Layer, LayerResult<'_>)], layer: Option<Layer>) -> String {
     let areas = layer.into_iter();
-    let names: Vec<String> = areas
+    let names: Vec<&str> = areas
         .flat_map(|layer| areas_of_layer(results, layer))
         .map(|area_match| area_match.area.title())
         .collect();
@@ -292,7 +292,7 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
                 format!("the practice with the largest share, {}", practice.code)
             }
         };
-        let communities: Vec<String> = found.communities.iter().map(|area| area.title()).collect();
+        let communities: Vec<&str> = found.communities.iter().map(|area| area.title()).collect();
         table.add("", &format!("{of}, belongs to {}", communities.join("; ")));
     }
     let manifest = index.manifest();
@@ -451,7 +451,7 @@ fn shares_text(shares: &PlaceShares<'_>) -> String {
     let mut text = format!("split: {:.2} of its {unit}", shares.share);
     for other in &shares.others {
         let title = other.area.map(Area::title);
-        let title = title.as_deref().unwrap_or("outside these areas");
+        let title = title.unwrap_or("outside these areas");
         write!(text, "; {title} {:.2}", other.share).expect("writing to a String");
     }
     text
@@ -491,7 +491,7 @@ fn boundary_text(basis: Basis, proximity: &BoundaryProximity<'_>) -> String {
     };
     for other in &proximity.alternatives {
         let title = other.area.map(Area::title);
-        let title = title.as_deref().unwrap_or("land outside these areas");
+        let title = title.unwrap_or("land outside these areas");
         write!(text, "; {title} at {}", distance(other.distance_m)).expect("writing to a String");
     }
     text

@@ -25,7 +25,7 @@ pub(super) const GEOJSON: &str = "application/geo+json";
 #[derive(Serialize)]
 struct AreaBody<'i> {
     id: &'i str,
-    name: String,
+    name: &'i str,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'i str>,
     #[serde(skip_serializing_if = "Option::is_none")]

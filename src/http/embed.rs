@@ -121,7 +121,7 @@ pub(super) async fn page(
     let index = context.index();
     let areas = index.areas(map.layer, context.as_of).into_iter().flatten();
     let is_included = |area: &&Area| map.area.as_ref().is_none_or(|(id, _)| *id == area.id);
-    let names: Vec<String> = areas.filter(is_included).map(Area::title).collect();
+    let names: Vec<&str> = areas.filter(is_included).map(Area::title).collect();
     let oembed = oembed_url(&base, &map.embed_path());
     let page = web::embed(&EmbedPage {
         map: &map,
@@ -168,7 +168,7 @@ fn embedded_map(
         let area = index
             .area_or_last_version(layer, id, day)
             .ok_or_else(unknown_area)?;
-        Ok::<_, Problem>((area.id.clone(), area.title()))
+        Ok::<_, Problem>((area.id.clone(), area.title().to_string()))
     };
     Ok(EmbeddedMap {
         layer,

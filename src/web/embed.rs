@@ -90,7 +90,7 @@ impl EmbeddedMap {
 pub(crate) struct EmbedPage<'a> {
     pub(crate) map: &'a EmbeddedMap,
     /// The names of the areas on the map, which the page shows if the map cannot be drawn.
-    pub(crate) names: &'a [String],
+    pub(crate) names: &'a [&'a str],
     pub(crate) attribution: &'a str,
     /// The URL of the oEmbed description, if the public URL of the service is known.
     pub(crate) oembed_url: Option<&'a str>,

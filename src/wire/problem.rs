@@ -49,7 +49,7 @@ impl From<&SectorHint<'_>> for AreaHint {
         AreaHint {
             layer: hint.layer.as_str(),
             id: hint.area.id.clone(),
-            name: hint.area.title(),
+            name: hint.area.title().to_string(),
             share: (hint.share * 100.0).round() / 100.0,
             postcodes: hint.postcode_count,
         }

@@ -736,7 +736,7 @@ impl CellWriter<'_> {
 fn area_text<'f>(index: &'f Index, area_match: &'f AreaMatch<'_>, text: AreaText) -> Cow<'f, str> {
     match text {
         AreaText::Id => Cow::Borrowed(&area_match.area.id),
-        AreaText::Name => Cow::Owned(area_match.area.title()),
+        AreaText::Name => Cow::Borrowed(area_match.area.title()),
         AreaText::Code => Cow::Borrowed(index.national_code(area_match.area).unwrap_or_default()),
     }
 }

@@ -302,7 +302,7 @@ fn layer_counts(
             let area = context.index.area_with_key(*key, context.as_of)?;
             let count = AreaCount {
                 id: area.id.clone(),
-                name: area.title(),
+                name: area.title().to_string(),
                 residence: counts.residence,
                 registration: counts.registration,
             };

@@ -383,7 +383,7 @@ impl<'i> FieldReader<'i> {
 
 fn named(area: &Area) -> FieldArea {
     FieldArea {
-        name: Some(area.title()),
+        name: Some(area.title().to_string()),
         ..FieldArea::default()
     }
 }

@@ -97,7 +97,7 @@ impl ItemsQuery {
         let area = feature.area;
         let has_value = |(name, expected): &(&str, String)| match *name {
             "id" => area.id == *expected,
-            "name" => area.title() == *expected,
+            "name" => area.title() == expected,
             "kind" => area.kind.as_deref() == Some(expected),
             "extent" => feature.extent() == Some(expected),
             "system" => area.system.as_deref() == Some(expected),

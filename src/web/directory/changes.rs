@@ -102,7 +102,7 @@ fn other_areas(
         let area = context
             .index
             .area_or_last_version(change.layer, id, change.date);
-        area.map_or_else(|| id.to_string(), |area| area.title())
+        area.map_or(id, |area| area.title()).to_string()
     };
     html! {
         @if !ids.is_empty() { (words) }

@@ -86,7 +86,9 @@ impl FlowPlaces {
         let manifest = index.manifest();
         let areas_of = |layer: Layer| -> BTreeMap<String, String> {
             let areas = index.all_areas(layer);
-            areas.map(|area| (area.id.clone(), area.title())).collect()
+            areas
+                .map(|area| (area.id.clone(), area.title().to_string()))
+                .collect()
         };
         let is_by_practice = manifest.practice_layer() == Some(layers.registered());
         let mut registered = areas_of(layers.registered());

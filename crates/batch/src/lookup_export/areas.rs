@@ -112,7 +112,7 @@ fn row(
 fn put_areas(row: &mut Vec<u8>, index: &Index, layer: Layer, found: &ContainingAreas<'_>) {
     let areas = || found.areas.iter();
     put_texts(row, areas().map(|area| area.id.clone()));
-    put_texts(row, areas().map(|area| area.title()));
+    put_texts(row, areas().map(|area| area.title().to_string()));
     if has_codes(index, layer) {
         let codes = areas().filter_map(|area| index.national_code(area));
         put_texts(row, codes.map(str::to_string));

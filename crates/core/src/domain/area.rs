@@ -38,13 +38,14 @@ pub struct Area {
 
 impl Area {
     /// Returns the name for display: `Kendal ICC`.
-    pub fn title(&self) -> String {
-        self.title.as_ref().unwrap_or(&self.name).clone()
+    pub fn title(&self) -> &str {
+        self.title.as_ref().unwrap_or(&self.name)
     }
 
     /// Returns the name for use in sentences: `Burnley East neighbourhood team`.
     pub fn label(&self) -> String {
-        self.label.clone().unwrap_or_else(|| self.title())
+        let label = self.label.as_deref();
+        label.unwrap_or_else(|| self.title()).to_string()
     }
 
     /// Returns the first day on which the area no longer existed, if that day is known.

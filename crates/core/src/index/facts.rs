@@ -436,8 +436,8 @@ impl Index {
                     continue;
                 };
                 let own = versions.iter().flat_map(|version| {
-                    let names = [version.name.clone(), version.title(), version.id.clone()];
-                    names.map(|name| name_rank(&wanted, &name))
+                    let names = [&version.name, version.title(), &version.id];
+                    names.map(|name| name_rank(&wanted, name))
                 });
                 if let Some(rank) = own.flatten().min() {
                     let other_name = None;

@@ -319,7 +319,7 @@ impl Index {
                 let ordinal = layer.ordinal(&area.id)?;
                 Some(MapArea {
                     ordinal,
-                    title: area.title(),
+                    title: area.title().to_string(),
                     provenance: area.provenance,
                     boundary: layer.boundary_index.boundary(layer.boundary(ordinal, day)?),
                 })

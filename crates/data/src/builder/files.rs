@@ -105,7 +105,7 @@ fn display_name(records: &DatasetRecords, sources: &SourceData, layer: Layer, id
         practices.find(|practice| practice.code.as_str() == id)
     };
     match records.area(layer, id) {
-        Some(area) => area.title(),
+        Some(area) => area.title().to_string(),
         None => practice()
             .map(|practice| practice.name.clone())
             .unwrap_or_default(),

@@ -137,7 +137,7 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
         .layers_with_role(LayerRole::Community)
         .collect();
     // The key begins with the position of the layer, so that the findings are sorted by layer.
-    let communities: BTreeMap<(usize, &str), String> = areas
+    let communities: BTreeMap<(usize, &str), &str> = areas
         .filter_map(|area| {
             let position = layers.iter().position(|layer| *layer == area.layer)?;
             Some(((position, area.id.as_str()), area.title()))
@@ -163,7 +163,7 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
             .collect();
         findings.extend(population_finding(
             (layer, id),
-            &title,
+            title,
             &practices,
             position == 0,
         ));

@@ -158,7 +158,7 @@ fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     let values: [Option<String>; COLUMNS.len()] = [
         Some(area.id.clone()),
-        Some(area.title()),
+        Some(area.title().to_string()),
         Some(area.layer.to_string()),
         area.kind.clone(),
         area.system.clone(),

@@ -145,7 +145,7 @@ fn cells((area, boundary): &AreaWithBoundary<'_>) -> Vec<Cell> {
     let bounds: GridBox = grid_bounds([*boundary]).unwrap_or_default();
     let mut cells = vec![
         text(&area.id),
-        text(&area.title()),
+        text(area.title()),
         text(area.layer.as_str()),
         optional_text(area.kind.as_deref()),
         optional_text(area.system.as_deref()),

@@ -122,7 +122,7 @@ impl DbfRow {
         DbfRow {
             texts: [
                 area.id.clone(),
-                area.title(),
+                area.title().to_string(),
                 text(area.kind.as_deref()),
                 text(area.system.as_deref()),
                 text(Some(area.provenance.as_str())),
