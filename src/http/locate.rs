@@ -1,11 +1,13 @@
 //! `/api/v1/locate`: a single look-up.
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::App;
 use super::extract::json_params;
+use super::middleware::EXTRA_HEADERS_CAPACITY;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, QueryParams};
 use super::request_context::{DatasetRequest, RequestContext};
@@ -54,8 +56,16 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
 
 fn respond(context: &RequestContext, request: &LocateRequest) -> Result<Response, Problem> {
     let body = locate_body(context.index(), request)?;
-    Ok((NO_STORE, JSON, body.to_json()).into_response())
+    let mut response = Response::new(Body::from(body.to_json()));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS_CAPACITY);
+    headers.extend(NO_STORE.into_iter().chain(JSON));
+    Ok(response)
 }
+
+/// The capacity for the two headers of a response and the headers of the middleware, so that the map of headers does not grow when the
+/// middleware adds its headers.
+const HEADERS_CAPACITY: usize = EXTRA_HEADERS_CAPACITY + 2;
 
 /// The `Cache-Control` header of responses to look-ups. These responses must not be cached.
 pub(super) const NO_STORE: [(header::HeaderName, HeaderValue); 1] =

@@ -12,10 +12,11 @@ mod catch_panic;
 mod cors;
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -37,7 +38,7 @@ use super::problem::Problem;
 use super::server::Connection;
 
 /// The maximum number of headers that the middleware adds to a handler's response.
-const EXTRA_HEADERS_CAPACITY: usize = 12;
+pub(super) const EXTRA_HEADERS_CAPACITY: usize = 12;
 
 /// The challenge for browsers, which then prompt for a password.
 const BASIC_AUTH_CHALLENGE: HeaderValue =
@@ -165,9 +166,7 @@ where
                 );
                 Box::pin(async move {
                     let mut response = match timeout {
-                        Some(timeout) => tokio::time::timeout(timeout, response_future)
-                            .await
-                            .unwrap_or_else(|_| Problem::timed_out().into_response()),
+                        Some(timeout) => respond_within(timeout, response_future).await,
                         None => response_future.await,
                     };
                     if matches!(class, RequestClass::Rendered | RequestClass::Search) {
@@ -200,6 +199,22 @@ where
                 Box::pin(async move { Ok(log_entry.finish(response)) })
             }
         }
+    }
+}
+
+/// Returns the response, or an error if the response takes longer than `timeout`. A look-up without
+/// a body is answered at the first poll, and therefore needs no timer.
+async fn respond_within(
+    timeout: Duration,
+    response_future: impl Future<Output = Response>,
+) -> Response {
+    let mut response_future = pin!(response_future);
+    let first_poll = poll_fn(|context| Poll::Ready(response_future.as_mut().poll(context))).await;
+    match first_poll {
+        Poll::Ready(response) => response,
+        Poll::Pending => tokio::time::timeout(timeout, response_future)
+            .await
+            .unwrap_or_else(|_| Problem::timed_out().into_response()),
     }
 }
 

@@ -29,8 +29,8 @@ impl RequestId {
     /// certainly unique across processes.
     pub(super) fn new() -> RequestId {
         let counter = COUNTER_START.wrapping_add(COUNTER.fetch_add(1, Ordering::Relaxed));
-        let id = format!("{:016x}", mix(counter));
-        RequestId(HeaderValue::try_from(id).expect("digits"))
+        let digits = hexadecimal_digits(mix(counter));
+        RequestId(HeaderValue::from_bytes(&digits).expect("digits"))
     }
 
     /// Returns the id from a trusted proxy, if the request has exactly one id header and the id is
@@ -45,8 +45,8 @@ impl RequestId {
         self.0.to_str().expect("digits and hyphens")
     }
 
-    pub(super) fn header_value(&self) -> HeaderValue {
-        self.0.clone()
+    pub(super) fn into_header_value(self) -> HeaderValue {
+        self.0
     }
 }
 
@@ -56,6 +56,21 @@ fn is_well_formed(id: &[u8]) -> bool {
     PROXY_ID_LENGTH.contains(&id.len())
         && digits + hyphens == id.len()
         && digits >= *PROXY_ID_LENGTH.start()
+}
+
+/// Returns the 16 hexadecimal digits of a number, in lower case.
+fn hexadecimal_digits(number: u64) -> [u8; 16] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = number.to_be_bytes();
+    std::array::from_fn(|index| {
+        let byte = bytes[index / 2];
+        let digit = if index % 2 == 0 {
+            byte >> 4
+        } else {
+            byte & 0xf
+        };
+        DIGITS[usize::from(digit)]
+    })
 }
 
 /// The finalizer of SplitMix64. The function is a bijection, so ids are unique. The ids of
@@ -72,6 +87,14 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn numbers_are_written_as_hexadecimal_digits() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            let digits = hexadecimal_digits(number);
+            assert_eq!(digits, *format!("{number:016x}").as_bytes());
+        }
+    }
 
     #[test]
     fn ids_are_unique() {

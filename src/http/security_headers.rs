@@ -1,6 +1,6 @@
 //! The security headers of responses.
 
-use axum::http::{HeaderName, header};
+use axum::http::{HeaderName, HeaderValue, header};
 
 /// A policy that allows pages to run only scripts of this service, and prevents other sites from
 /// framing the pages.
@@ -9,20 +9,29 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 
 /// The headers of every response, including the responses that are made outside the router. Only
 /// hyper's empty responses to malformed HTTP do not have these headers.
-pub(super) const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
-    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+pub(super) const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    ),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
     (
         HeaderName::from_static("permissions-policy"),
-        "camera=(), geolocation=(), microphone=()",
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
     ),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
+        HeaderValue::from_static("same-origin"),
     ),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
-        "cross-origin",
+        HeaderValue::from_static("cross-origin"),
     ),
 ];

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use catchment_core::domain::SourceDate;
 use serde::Serialize;
 
 /// The initial capacity of the buffer, enough for a response with every layer.
@@ -47,6 +48,36 @@ impl JsonWriter {
     /// must not need escaping.
     pub(crate) fn display(&mut self, value: impl Display) {
         write!(self.bytes, "\"{value}\"").expect("writing to a Vec");
+    }
+
+    /// Appends a date as a string in quotes. Responses contain many dates, so this function does not
+    /// use the slower `Display`.
+    pub(crate) fn date(&mut self, date: SourceDate) {
+        let day = date.first_day();
+        let Ok(year @ ..10_000) = u16::try_from(day.year()) else {
+            return self.display(date);
+        };
+        self.bytes.push(b'"');
+        self.digits::<4>(year);
+        if !matches!(date, SourceDate::Year(_)) {
+            self.bytes.push(b'-');
+            self.digits::<2>(day.month().unsigned_abs().into());
+        }
+        if matches!(date, SourceDate::Day(_)) {
+            self.bytes.push(b'-');
+            self.digits::<2>(day.day().unsigned_abs().into());
+        }
+        self.bytes.push(b'"');
+    }
+
+    /// Appends the last `N` decimal digits of a number.
+    fn digits<const N: usize>(&mut self, mut number: u16) {
+        let mut text = [b'0'; N];
+        for digit in text.iter_mut().rev() {
+            *digit += u8::try_from(number % 10).expect("a digit");
+            number /= 10;
+        }
+        self.bytes.extend_from_slice(&text);
     }
 
     /// Appends a value, or `null` for `None`.
@@ -137,6 +168,26 @@ mod tests {
             assert_eq!(
                 write_to_string(|json| json.number(number, decimals)),
                 expected
+            );
+        }
+    }
+
+    #[test]
+    fn dates_are_written_as_displayed() {
+        let texts = [
+            "2011",
+            "1800",
+            "1980-01",
+            "2025-11",
+            "2022-01-05",
+            "0001-12-31",
+        ];
+        let dates = texts.map(|text| text.parse().expect("a date"));
+        let before_the_era = SourceDate::Day(jiff::civil::date(-44, 3, 15));
+        for date in dates.into_iter().chain([before_the_era]) {
+            assert_eq!(
+                write_to_string(|json| json.date(date)),
+                write_to_string(|json| json.display(date))
             );
         }
     }

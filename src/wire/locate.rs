@@ -8,7 +8,7 @@ use super::json_writer::JsonWriter;
 use super::problem::Problem;
 use catchment_core::domain::{
     Area, Basis, Certainty, DatedSource, GssCode, Layer, LayerSet, LookupStatus, PostcodeEntry,
-    PostcodeStatus, PracticeStatus, Premises, Provenance,
+    PostcodeStatus, PracticeStatus, Premises, Provenance, SourceDate,
 };
 use catchment_core::index::{
     AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator,
@@ -325,15 +325,10 @@ fn write_location(
     let status = location.postcode_status().map(PostcodeStatus::as_str);
     json.or_null(status, JsonWriter::string);
     json.raw(",\"introduced\":");
-    json.or_null(
-        entry.and_then(|entry| entry.introduced),
-        JsonWriter::display,
-    );
+    let write_month = |json: &mut JsonWriter, month| json.date(SourceDate::Month(month));
+    json.or_null(entry.and_then(|entry| entry.introduced), write_month);
     json.raw(",\"terminated\":");
-    json.or_null(
-        entry.and_then(|entry| entry.terminated()),
-        JsonWriter::display,
-    );
+    json.or_null(entry.and_then(|entry| entry.terminated()), write_month);
     if let Some((after, by)) = entry.and_then(|entry| entry.ended_between()) {
         json.raw(",\"ended_between\":{\"after\":");
         json.display(after);
@@ -351,7 +346,7 @@ fn write_statistical_area(json: &mut JsonWriter, named: &NamedStatisticalArea<'_
     json.raw(",\"id\":");
     json.string(&named.area.id);
     json.raw(",\"name\":");
-    json.string(&named.area.title());
+    json.string(named.area.title());
     json.raw(",\"live_postcodes\":");
     let count = u32::try_from(named.postcode_count).unwrap_or(u32::MAX);
     json.number(f64::from(count), 0);
@@ -366,12 +361,12 @@ fn write_as_of_and_dataset<'m>(
     manifest: &Manifest,
 ) {
     json.raw(",\"as_of\":");
-    json.display(as_of);
+    json.date(SourceDate::Day(as_of));
     json.raw(",\"data\":{");
     json.comma_separated(sources, |json, source| {
         json.string(source.key);
         json.raw(":");
-        json.display(source.date.as_of);
+        json.date(source.date.as_of);
     });
     json.raw("},\"dataset\":{\"name\":");
     json.string(&manifest.name);
@@ -470,7 +465,7 @@ fn write_id_and_name(json: &mut JsonWriter, area: &Area) {
     json.raw("{\"id\":");
     json.string(&area.id);
     json.raw(",\"name\":");
-    json.string(&area.title());
+    json.string(area.title());
 }
 
 fn write_provenance(json: &mut JsonWriter, provenance: Provenance, basis: Basis) {
@@ -541,7 +536,7 @@ fn write_premises(json: &mut JsonWriter, premises: &Premises) {
     json.raw(",\"kind\":");
     json.string(premises.kind.as_str());
     json.raw(",\"as_of\":");
-    json.or_null(premises.as_of, JsonWriter::display);
+    json.or_null(premises.as_of, JsonWriter::date);
     json.raw("}");
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::MatchedPath;
-use axum::http::{HeaderValue, Method};
+use axum::http::Method;
 use axum::response::Response;
 
 use super::super::admission::AdmissionControl;
@@ -25,14 +25,10 @@ pub(super) struct AccessLogEntry {
 impl AccessLogEntry {
     /// Adds the headers that every response has, and logs the response.
     pub(super) fn finish(self, mut response: Response) -> Response {
-        for (name, value) in SECURITY_HEADERS {
-            response
-                .headers_mut()
-                .entry(name)
-                .or_insert(HeaderValue::from_static(value));
-        }
         let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID, self.id.header_value());
+        for (name, value) in SECURITY_HEADERS {
+            headers.entry(name).or_insert(value);
+        }
         let duration = self.started.elapsed();
         let (route, status) = (
             self.route.as_ref().map(MatchedPath::as_str),
@@ -53,6 +49,8 @@ impl AccessLogEntry {
             duration_us = micros(duration),
             "responded"
         );
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.into_header_value());
         response
     }
 }

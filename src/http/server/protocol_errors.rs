@@ -73,10 +73,10 @@ fn logged_response(problem: Problem) -> Response {
     let mut response = problem.into_response();
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.insert(name, value);
     }
-    headers.insert(X_REQUEST_ID, id.header_value());
     log_response(Some(&id), status);
+    headers.insert(X_REQUEST_ID, id.into_header_value());
     response
 }
 
