@@ -69,7 +69,7 @@ impl AreaWriter<'_> {
             json.string(code);
         });
         json.raw("},\"name\":");
-        json.string(&area.title());
+        json.string(area.title());
         json.raw(",\"country\":");
         json.string(country.map_or("", |(letter, _)| letter));
         json.raw(",\"type_name\":");

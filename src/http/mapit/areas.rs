@@ -48,7 +48,7 @@ pub(in crate::http) async fn area(
     if let Some(format) = format {
         let boundary = index.boundary(area.layer, &area.id, day);
         let boundary = boundary.ok_or_else(MapItError::no_boundary)?;
-        let body = format.write(&area.title(), boundary);
+        let body = format.write(area.title(), boundary);
         return Ok(cacheable_response(&headers, format.media_type(), body));
     }
     let mut json = JsonWriter::new();
@@ -145,7 +145,7 @@ pub(in crate::http) async fn areas(
             return items.contains(&area.layer.as_str());
         }
         has_type(area, &query)
-            && [&area.name, &area.title()]
+            && [area.name.as_str(), area.title()]
                 .iter()
                 .any(|name| name.to_lowercase().starts_with(&prefix))
     };
