@@ -229,7 +229,7 @@ def compare(folder, dataset, table_path):
     # Of rows with the same UPRN, the one with the lowest easting counts.
     homes = homes.sort_values(["number", "east", "north"])
     same = homes.duplicated(["number", "GRIDGB1E", "GRIDGB1N", "PCDS", "LSOA21CD"])
-    expect("says the same", int(same.sum()))
+    expect("same values", int(same.sum()))
     expect("different values", int(homes[~same].duplicated("number").sum()))
     homes = homes.drop_duplicates("number")
 

@@ -35,12 +35,12 @@ async function check(what, replaced, code, message) {
 async function checkAll() {
   const changed = JSON.parse(gunzipSync(content));
   changed.rows[0][2] += 1;
-  await check("missing", { [path]: null }, "unavailable", /groups\/\w+\.bin cannot be loaded: the site answered with status 404/);
+  await check("missing", { [path]: null }, "unavailable", /groups\/\w+\.bin cannot be loaded: the site returned status 404/);
   await check("no index", { "index.json": null }, "unavailable", /index\.json cannot be loaded/);
-  await check("cut short", { [path]: content.subarray(0, content.length - 100) }, "damaged", /cut short/);
+  await check("cut short", { [path]: content.subarray(0, content.length - 100) }, "damaged", /truncated/);
   await check("empty", { [path]: Buffer.alloc(0) }, "damaged", /copy all files of one export/);
   await check("another group", { [path]: other }, "damaged", /another export/);
-  await check("a page of the host", { [path]: "<!DOCTYPE html><title>Not found</title>" }, "damaged", /not the file of this copy/);
+  await check("a page of the host", { [path]: "<!DOCTYPE html><title>Not found</title>" }, "damaged", /not the file that index\.json lists/);
   await check("index cut short", { "index.json": index.subarray(0, index.length / 2) }, "damaged", /index\.json/);
   await check("index of another format", { "index.json": index.toString().replace('"format":1', '"format":2') }, "damaged", /reads format 1/);
   const flipped = Buffer.from(content);

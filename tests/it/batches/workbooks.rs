@@ -385,7 +385,11 @@ fn bad_workbooks_are_rejected_by_name() {
         ("order.xlsx", &["sheet `Sheet`", "row 1"]),
         (
             "reference.xlsx",
-            &["sheet `Sheet`", "cell A2", "text that does not exist"],
+            &[
+                "sheet `Sheet`",
+                "cell A2",
+                "shared string that does not exist",
+            ],
         ),
         ("bomb.xlsx", &["250 times"]),
         ("tables.xlsx", &["sheet `Sheet`", "A1:B2", "A3:B4"]),

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 /// The columns of the ONS Postcode Directory of August 2026.
 const ONSPD: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad26cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl26cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb26cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind,oac21ind,imd25ind";
 const LOOKUP: &str = "LSOA21CD,LSOA21NM,SICBL26CD,SICBL26CDH,SICBL26NM,ICB26CD,ICB26CDH,ICB26NM,NHSER26CD,NHSER26CDH,NHSER26NM,LAD26CD,LAD26NM";
+const NSUL: &str = "UPRN,GRIDGB1E,GRIDGB1N,PCDS,OA21CD,CTY25CD,LAD25CD,LSOA21CD,MSOA21CD,IMD19IND";
 const REGISTRATIONS: &str =
     "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,PRACTICE_NAME,LSOA_CODE,SEX,NUMBER_OF_PATIENTS";
 
@@ -90,6 +91,29 @@ impl PublishedFolder {
             writeln!(text, "{code},Surgery {code},{name}").expect("a String");
         }
         self.file("practices of neighbourhoods.csv", &text)
+    }
+
+    /// Adds the addresses: two homes of each postcode. The second home of `LE88 3AB` is across the
+    /// boundary between the neighbourhoods.
+    fn with_addresses(self) -> PublishedFolder {
+        let text = table(NSUL, LSOA_COUNT * 6, |row, column| {
+            let (postcode, home) = (row / 2, row % 2);
+            let (index, part) = (postcode / 3, postcode % 3);
+            let is_across = (index, part, home) == (3, 1, 1);
+            let index = if is_across { index + 1 } else { index };
+            match column {
+                "UPRN" => (10_000 + row).to_string(),
+                "GRIDGB1E" => (480_250 + 1_000 * index + 200 * part + home).to_string(),
+                "GRIDGB1N" => (330_250 + 200 * part).to_string(),
+                "PCDS" => {
+                    let letter = ["A", "B", "D"][part as usize];
+                    format!("LE88 {}A{letter}", postcode / 3)
+                }
+                "LSOA21CD" => lsoa(index),
+                _ => String::new(),
+            }
+        });
+        self.file("NSUL_JUN_2026_EM.csv", &text)
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -312,9 +336,14 @@ fn area<'a>(answer: &'a Value, half: &str, layer: &str) -> &'a str {
 
 #[test]
 fn a_folder_of_every_kind_of_file_becomes_a_dataset() {
-    let folder = PublishedFolder::published().with_areas().with_practices();
+    let folder = PublishedFolder::published();
+    let folder = folder.with_areas().with_practices().with_addresses();
     let report = folder.propose();
     for (file, words) in [
+        (
+            "NSUL_JUN_2026_EM.csv",
+            "National Statistics UPRN Lookup, or OS Open UPRN with a column of postcodes",
+        ),
         (
             "ONSPD_AUG_2026_UK.csv",
             "ONS Postcode Directory or National Statistics Postcode Lookup, LSOAs of 2011 and 2021",
@@ -359,6 +388,8 @@ fn a_folder_of_every_kind_of_file_becomes_a_dataset() {
         "outcodes_touching_sub_icb = [\"E38000999\"]",
         "sub_icb = [\"99X\"]",
         "networks = \".\"",
+        "file = \"NSUL_JUN_2026_EM.csv\"",
+        "    { publisher = \"Office for National Statistics\", title = \"National Statistics UPRN Lookup\", as_of = \"2026-06\" },",
         "data_as_of = \"2026-08\"",
         "practices = { file = \"practices of neighbourhoods.csv\", columns = { code = \"Practice code\", name = \"Neighbourhood\" } }",
         "    { publisher = \"NHS England\", title = \"Patients Registered at a GP Practice, by LSOA\", as_of = \"2026-07-01\" },",
@@ -383,6 +414,11 @@ fn a_folder_of_every_kind_of_file_becomes_a_dataset() {
     ] {
         assert_eq!(area(&answer, half, layer), id, "{half} {layer}: {answer}");
     }
+    // A boundary divides the homes of this postcode.
+    let answer = folder.succeed(&["locate", "--data", "dataset", "--json", "LE88 3AB"]);
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    let residence = &answer["residence"]["neighbourhood"][0];
+    assert_eq!(residence["certainty"], "split", "{answer}");
 }
 
 #[test]
