@@ -17,7 +17,7 @@
 //! });
 //! let communities = index.manifest().main_community_layer().ok_or("no communities")?;
 //! let names = |results: &[(_, LayerResult<'_>)]| -> Vec<String> {
-//!     areas_of_layer(results, communities).iter().map(|found| found.area.title()).collect()
+//!     areas_of_layer(results, communities).iter().map(|found| found.area.title().to_string()).collect()
 //! };
 //! assert_eq!(names(&answer.residence), ["Barrow and Millom ICC"]);
 //! let registration = answer.registration.ok_or("no practice")?;
